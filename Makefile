@@ -1,0 +1,33 @@
+# Everything runs inside .venv, which the first target that needs it creates. Only Python 3.11 or newer must be there.
+PYTHON ?= python3
+BIN    := .venv/bin
+
+.PHONY: help test test-slow test-oracles wheel-check doctor clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+.venv/installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "minillm needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+test: .venv/installed            ## the default tests, in parallel (a few minutes)
+	$(BIN)/python -m pytest -n auto
+
+test-slow: .venv/installed       ## the tests marked slow
+	$(BIN)/python -m pytest -n auto -m "slow and not oracle"
+
+test-oracles: .venv/installed    ## comparisons with PyTorch and transformers (skipped where they aren't installed)
+	$(BIN)/python -m pytest -n auto -rs -m oracle
+
+wheel-check: .venv/installed     ## build the wheel, install it in a fresh place, and use it from there
+	$(BIN)/python tests/wheel_check.py
+
+doctor: .venv/installed          ## what this machine has, and what is missing
+	$(BIN)/minillm doctor
+
+clean:           ## remove what was built (not .venv)
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis

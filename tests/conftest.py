@@ -1,0 +1,30 @@
+"""Every test runs with the shapes of every signature checked, and every matrix product on one thread (pytest runs several)."""
+
+import os
+import sys
+from pathlib import Path
+
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")             # before NumPy is loaded
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+if os.environ.get("MINILLM_MUTANT"):             # tests/test_mutants.py: run with one small error planted in the source
+    import mutation
+    mutation.plant(os.environ["MINILLM_MUTANT"])
+
+if not os.environ.get("MINILLM_UNCHECKED"):
+    install_import_hook("minillm", "typecheck.checked")
+
+settings.register_profile("minillm", deadline=None, print_blob=True)      # a busy machine is not a wrong answer
+settings.load_profile("minillm")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "oracles" in Path(item.fspath).parts:
+            item.add_marker(pytest.mark.oracle)
