@@ -13,13 +13,14 @@ The upstream must be random: for dy = (1, …, 1) the gradient of a softmax is e
 nothing but zeros would pass. The inputs should be of order 1, so that no part of the gradient is too small to see.
 """
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from .arrays import here, xp
+from .arrays import here, wide, xp
 from .ops import Ops
 
 TOLERANCE = 1e-6
@@ -64,7 +65,7 @@ def gradient_check(subject: Any, *arrays: Any, zeros: tuple = (), seed: int = 0,
     """Compares a hand-written backward with numerical slopes; `report.ok`, and print(report) for the table.
 
     subject   an operation, with its arrays and options; or a model, with (tokens, targets)
-    zeros     names (model) or numbers (operation) of gradients that are zero by mathematics, and must be; all others must not
+    zeros     the names of tensors whose gradient is zero by mathematics, and so must be; all others must not
     entries   of large tensors, compare only so many numbers, drawn at random
     output    which of an operation's outputs is differentiated, for those that also return a report: lambda y: y[0]
     """
@@ -87,19 +88,29 @@ def _of_operation(op: Any, arrays: tuple, options: dict, output: Callable, seed:
     parts = watched if isinstance(watched, tuple) else (watched,)
     upstream = tuple(rng.standard_normal(np.shape(part)) for part in parts)
     gradients = op.backward(upstream if isinstance(watched, tuple) else upstream[0], cache)
-    floats = [number for number, array in enumerate(arrays) if _is_float(array)]
+    names = _names(op.forward, len(arrays))
+    tensors = {name: array for name, array in zip(names, arrays, strict=True) if _is_float(array)}
     gradients = [gradient for gradient in gradients if gradient is not None]
-    if len(gradients) != len(floats):
-        raise ValueError(f"backward returned {len(gradients)} gradients for {len(floats)} float arrays.")
-    for number, gradient in zip(floats, gradients, strict=True):
-        if np.shape(gradient) != arrays[number].shape:
-            raise ValueError(f"The gradient of array {number} has the shape {np.shape(gradient)}, the array {arrays[number].shape}.")
+    if len(gradients) != len(tensors):
+        raise ValueError(f"backward returned {len(gradients)} gradients for {len(tensors)} float arrays.")
+    for name, gradient in zip(tensors, gradients, strict=True):
+        if np.shape(gradient) != tensors[name].shape:
+            raise ValueError(f"The gradient of {name} has the shape {np.shape(gradient)}, but {name} has {tensors[name].shape}.")
 
     def function() -> float:
         y = output(op.forward(*arrays, **options)[0])
         return sum(float((dy * part).sum()) for dy, part in zip(upstream, y if isinstance(y, tuple) else (y,), strict=True))
 
-    return {n: arrays[n] for n in floats}, dict(zip(floats, gradients, strict=True)), function
+    return tensors, dict(zip(tensors, gradients, strict=True)), function
+
+
+def _names(forward: Callable, count: int) -> list[str]:
+    """What forward calls its arrays; those of *weights are weights0, weights1, …"""
+    names = []
+    for parameter in inspect.signature(forward).parameters.values():
+        many = parameter.kind is parameter.VAR_POSITIONAL
+        names += [f"{parameter.name}{i}" for i in range(count - len(names))] if many else [parameter.name]
+    return names[:count]
 
 
 def _of_model(model: Any, batch: tuple, options: dict) -> tuple[dict, dict, Callable]:
@@ -182,20 +193,27 @@ class _Guarded:
                                          f"{number}; {blame}: {inputs}.")
 
 
+def _floats(array: Any) -> Any:
+    """The array in a precision that can be asked about NaN, or None if it holds no floats ("V" is bfloat16's kind)."""
+    array = np.asarray(array) if isinstance(array, np.generic) else array
+    return wide(array) if hasattr(array, "dtype") and array.dtype.kind in "fV" else None
+
+
 def _is_bad(array: Any) -> bool:
-    return hasattr(array, "dtype") and array.dtype.kind in "fV" and not bool(xp(np.asarray(array) if isinstance(array, np.generic) else array).isfinite(array).all())
+    floats = _floats(array)
+    return floats is not None and not bool(xp(floats).isfinite(floats).all())
 
 
 def describe(array: Any) -> str:
-    """float32 (2, 16, 64) with 3 NaN, 1 infinite, else between -1.5 and 2.25"""
-    array = np.asarray(array) if isinstance(array, np.generic) else array
+    """Such as: float32 (2, 16, 64) with 3 NaN, 1 infinite, else between -1.5 and 2.25"""
     what = f"{array.dtype} {tuple(array.shape)}"
-    if array.dtype.kind not in "fV" or not array.size:
+    array = _floats(array)
+    if array is None or not array.size:
         return what
     finite = xp(array).isfinite(array)
     nan, bad = int(xp(array).isnan(array).sum()), int((~finite).sum())
     counts = [f"{n} {word}" for n, word in ((nan, "NaN"), (bad - nan, "infinite")) if n]
     if bad < array.size:
-        good = array[finite].astype("float64")
+        good = array[finite]
         counts.append(f"{'else ' if counts else ''}between {float(good.min()):.3g} and {float(good.max()):.3g}")
     return f"{what} with {', '.join(counts)}" if bad else f"{what} {counts[0]}"
