@@ -1,0 +1,109 @@
+"""What changes parameters in place: SGD, Adam, AdamW, the norm of a gradient, clipping, and casts. These have no backward.
+
+    SGD      u ← μ u + g                      p ← p − η u                    with momentum μ
+    Adam     m ← β₁ m + (1 − β₁) g            v ← β₂ v + (1 − β₂) g²
+             p ← p − η · (m / (1 − β₁ˢ)) / (√(v / (1 − β₂ˢ)) + ε)            s: the step's number, from 1
+    AdamW    p ← (1 − η λ) p, then as Adam    the weight decay λ never enters m and v
+
+Why 1 − βˢ: m starts at 0, so after s steps its weights sum to 1 − βˢ only; dividing makes it an average.
+
+A model's parameters are one flat array, and so are its gradients and moments: an update is one sweep over memory. The sweep goes
+in chunks that stay in a core's cache while the dozen operations on them run, spread over all threads. Chunks don't depend on the
+number of threads, so neither does the result, to the last bit.
+"""
+
+from collections.abc import Iterator
+from math import sqrt
+
+import numpy
+
+from .arrays import Any, Float, in_threads, xp
+
+CHUNK = 2**15       # numbers: 128 KiB of each array in float32
+
+
+def chunks(*arrays: Any) -> Iterator[tuple]:
+    """The arrays (all of one length) cut into equal short views; on a GPU, in one piece."""
+    size, step = len(arrays[0]), CHUNK if isinstance(arrays[0], numpy.ndarray) else len(arrays[0]) or 1
+    for name, array in enumerate(arrays):
+        if len(array) != size:
+            raise ValueError(f"An update needs arrays of one length; the first has {size} numbers, number {name + 1} has {len(array)}.")
+    return (tuple(array[i:i + step] for array in arrays) for i in range(0, size, step))
+
+
+def sgd(params: Float[Any, "n"], grads: Float[Any, "n"], velocity: Float[Any, "n"], lr: float, momentum: float = 0.9,
+        weight_decay: float = 0.0) -> None:
+    """weight_decay is added to the gradient, as an L2 penalty: PyTorch's meaning of it for SGD."""
+    def update(part: tuple) -> None:
+        p, g, u = part
+        u *= momentum
+        u += g + weight_decay * p if weight_decay else g
+        p -= lr * u
+
+    in_threads(update, chunks(params, grads, velocity))
+
+
+def adam(params: Float[Any, "n"], grads: Float[Any, "n"], m: Float[Any, "n"], v: Float[Any, "n"], step: int, lr: float,
+         beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.0) -> None:
+    """weight_decay is added to the gradient, and so is rescaled like it: Adam as it was before AdamW."""
+    def update(part: tuple) -> None:
+        p, g, *moments = part
+        moved_by_adam(p, g + weight_decay * p if weight_decay else g, *moments, step, lr, beta1, beta2, eps)
+
+    in_threads(update, chunks(params, grads, m, v))
+
+
+def adamw(params: Float[Any, "n"], grads: Float[Any, "n"], m: Float[Any, "n"], v: Float[Any, "n"], step: int, lr: float,
+          beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.01, decayed: int | None = None,
+          grad_scale: float = 1.0) -> None:
+    """`decayed`: only that many first parameters decay, which in a model are the matrices. `grad_scale`: multiplies the gradients
+    on the way, so that clipping needs no sweep of its own."""
+    decayed = len(params) if decayed is None else decayed
+
+    def update(part: tuple, decay: float) -> None:
+        p, g, *moments = part
+        if decay:
+            p *= 1 - lr * decay
+        moved_by_adam(p, g * grad_scale if grad_scale != 1 else g, *moments, step, lr, beta1, beta2, eps)
+
+    def both_kinds() -> Iterator[tuple]:
+        yield from ((part, weight_decay) for part in chunks(*(array[:decayed] for array in (params, grads, m, v))))
+        yield from ((part, 0.0) for part in chunks(*(array[decayed:] for array in (params, grads, m, v))))
+
+    in_threads(lambda job: update(*job), both_kinds())
+
+
+def moved_by_adam(p: Any, g: Any, m: Any, v: Any, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+    """The Adam step of one chunk. ε is added to the root of the corrected v, as in the paper and in PyTorch."""
+    m *= beta1
+    m += (1 - beta1) * g
+    v *= beta2
+    v += (1 - beta2) * (g * g)
+    size = xp(v).sqrt(v)
+    size *= 1 / sqrt(1 - beta2**step)
+    size += eps
+    p -= (lr / (1 - beta1**step)) * (m / size)
+
+
+def square_norm(x: Float[Any, "n"]) -> Any:
+    """Σ x², summed in float64 chunk by chunk, in a fixed order."""
+    parts = in_threads(lambda part: (part[0] * part[0]).sum(dtype="float64"), chunks(x))
+    return sum(parts[1:], parts[0]) if parts else 0.0
+
+
+def clip(grads: Float[Any, "n"], max_norm: float, in_place: bool = True) -> tuple[float, float]:
+    """(norm, scale): the gradient's global norm, and the factor that brings it down to max_norm, 1 if it isn't above it. The factor
+    is applied here, or, with in_place=False, left to adamw's grad_scale. A norm that is not finite is left to the caller to see."""
+    norm = sqrt(square_norm(grads))
+    scale = min(1.0, max_norm / (norm + 1e-6)) if norm < float("inf") else 1.0
+    if in_place and scale != 1:
+        in_threads(lambda part: part[0].__imul__(scale), chunks(grads))
+    return norm, scale
+
+
+def cast(source: Float[Any, "n"], target: Float[Any, "n"]) -> None:
+    """target ← source in target's dtype, rounded to nearest even: the 16-bit copy of the float32 masters."""
+    def copy(part: tuple) -> None:
+        part[1][...] = part[0].astype(part[1].dtype)
+
+    in_threads(copy, chunks(source, target))
