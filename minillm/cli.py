@@ -7,10 +7,14 @@ import traceback
 import tyro
 
 
-def doctor() -> int:
-    """Look at this machine: what minillm will use, what is missing, and how to get it."""
+def doctor(json: bool = False) -> int:
+    """Look at this machine: what minillm will use, what is missing, and how to get it.
+
+    Args:
+        json: print what was found as JSON.
+    """
     from minillm import doctor
-    return doctor.run()
+    return doctor.run(json)
 
 
 class Group(dict):
