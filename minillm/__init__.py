@@ -6,6 +6,9 @@ __version__ = "0.1.0"
 
 # Public names, and the module that each lives in. They are loaded when first used, so that `import minillm` stays quick.
 PUBLIC = {
+    "Bigram": "minillm.model",
+    "Config": "minillm.model",
+    "Transformer": "minillm.model",
     "gradient_check": "minillm.checks",
 }
 

@@ -9,12 +9,12 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import mutation  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 if os.environ.get("MINILLM_MUTANT"):             # tests/test_mutants.py: run with one small error planted in the source
-    import mutation
     mutation.plant(os.environ["MINILLM_MUTANT"])
 
 if not os.environ.get("MINILLM_UNCHECKED"):
@@ -28,3 +28,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "oracles" in Path(item.fspath).parts:
             item.add_marker(pytest.mark.oracle)
+
+
+def pytest_terminal_summary(terminalreporter):
+    mutation.summarize(terminalreporter)

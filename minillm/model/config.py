@@ -1,0 +1,204 @@
+"""The shape of a model, as plain numbers and choices; presets by name; and how many parameters it has."""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
+from math import prod
+from typing import Any, Literal
+
+from ..ops.rope import LinearScaling, Llama3Scaling
+
+SCALINGS = {"linear": LinearScaling, "llama3": Llama3Scaling}
+
+# What the two great families have in common with themselves; a preset or a caller changes single fields.
+FAMILIES = {
+    "llama": {"norm": "rmsnorm", "positions": "rope", "feed_forward": "swiglu"},
+    "gpt2": {"norm": "layernorm", "positions": "learned", "feed_forward": "gelu_tanh", "tied": True,
+             "norm_bias": True, "attention_bias": True, "feed_forward_bias": True},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A decoder. The defaults are Llama's choices; `Config.preset("gpt2")` and its like set all of them."""
+
+    vocab_size: int
+    d_model: int
+    num_layers: int
+    num_heads: int
+    d_ff: int
+    max_seq_len: int
+    num_kv_heads: int | None = None             # as many as num_heads (multi-head attention), fewer (grouped), or 1 (multi-query)
+    head_size: int | None = None                # d_model / num_heads unless given
+    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    norm_position: Literal["pre", "post"] = "pre"       # before each branch; or, as in the first Transformer, after each addition
+    norm_eps: float = 1e-5
+    norm_bias: bool = False                     # layernorm only
+    positions: Literal["rope", "learned", "sinusoidal"] = "rope"
+    rope_theta: float = 10_000.0
+    rope_pairing: Literal["half", "interleaved"] = "half"
+    rope_scaling: LinearScaling | Llama3Scaling | None = None
+    feed_forward: Literal["swiglu", "gelu", "gelu_tanh", "relu"] = "swiglu"
+    attention_bias: bool = False                # on query, key, value and output
+    feed_forward_bias: bool = False
+    sliding_window: int | None = None           # keys that a query sees, itself included
+    tied: bool = False                          # the output matrix is the embedding
+    dropout: float = 0.0                        # on the embedding and on each branch, in training
+    initialisation: Literal["gpt2", "fan_in"] = "gpt2"  # see parameters.py
+
+    def __post_init__(self):
+        if self.num_kv_heads is None:
+            object.__setattr__(self, "num_kv_heads", self.num_heads)
+        self._refuse_nonsense()
+        if self.head_size is None:
+            object.__setattr__(self, "head_size", self.d_model // self.num_heads)
+            if self.d_model % self.num_heads:
+                raise ValueError(f"d_model = {self.d_model} doesn't divide by num_heads = {self.num_heads}: change one, or give head_size.")
+        if self.positions == "rope" and self.head_size % 2:
+            raise ValueError(f"RoPE turns pairs of channels, so head_size = {self.head_size} must be even; "
+                             'or choose positions = "learned" or "sinusoidal".')
+
+    def _refuse_nonsense(self) -> None:
+        for field in fields(self):
+            value, choices = getattr(self, field.name), getattr(field.type, "__args__", ())
+            if getattr(field.type, "__origin__", None) is Literal and value not in choices:
+                raise ValueError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}.")
+        for name in ("vocab_size", "d_model", "num_layers", "num_heads", "num_kv_heads", "d_ff", "max_seq_len", "head_size", "sliding_window"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_heads = {self.num_heads} doesn't divide by num_kv_heads = {self.num_kv_heads}: "
+                             "each key head must serve the same number of query heads.")
+        if self.norm_bias and self.norm == "rmsnorm":
+            raise ValueError('norm_bias = true needs norm = "layernorm": RMSNorm has no bias.')
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout!r}.")
+        for name in ("norm_eps", "rope_theta"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
+
+    # --- presets ---
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "Config":
+        """The shape published or shipped under a name, with single fields changed if you like."""
+        shape = {key: value for key, value in _preset(name).items() if key != "recipe"}
+        return cls.from_dict(FAMILIES[shape.pop("family")] | shape | changes)
+
+    @staticmethod
+    def preset_names() -> list[str]:
+        return list(_presets())
+
+    @staticmethod
+    def recipe(name: str) -> dict:
+        """What was published of a preset's training: any of peak_lr, batch_tokens, tokens."""
+        return dict(_presets().get(name, {}).get("recipe", {}))
+
+    # --- as plain data ---
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Config":
+        values = dict(values)
+        known = {field.name for field in fields(cls)}
+        if unknown := values.keys() - known:
+            raise ValueError(f"A model's config has no field {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
+        if isinstance(values.get("rope_scaling"), Mapping):
+            scaling = dict(values["rope_scaling"])
+            kind = scaling.pop("kind", None)
+            if kind not in SCALINGS:
+                raise ValueError(f"rope_scaling.kind must be one of {', '.join(SCALINGS)}, not {kind!r}.")
+            try:
+                values["rope_scaling"] = SCALINGS[kind](**scaling)
+            except TypeError:
+                raise ValueError(f"rope_scaling of kind {kind} has the fields {', '.join(SCALINGS[kind]._fields)}, "
+                                 f"not {', '.join(scaling)}.") from None
+        missing = [field.name for field in fields(cls) if field.name not in values and field.default is field.default_factory]
+        if missing:
+            raise ValueError(f"The model's config lacks {', '.join(missing)}.")
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        values = asdict(self)
+        if self.rope_scaling is not None:
+            kind = next(name for name, cls in SCALINGS.items() if isinstance(self.rope_scaling, cls))
+            values["rope_scaling"] = {"kind": kind, **self.rope_scaling._asdict()}
+        return values
+
+    def replace(self, **changes: Any) -> "Config":
+        return replace(self, **changes)
+
+    # --- parameters ---
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The name and shape of every parameter: the matrices first, then the vectors, each in the order of the forward pass."""
+        matrices = {"embedding.weight": (self.vocab_size, self.d_model)}
+        if self.positions == "learned":
+            matrices["positions.weight"] = (self.max_seq_len, self.d_model)
+        vectors = {}
+        for i in range(self.num_layers):
+            for name, shape in self.layer_shapes().items():
+                (vectors if len(shape) == 1 else matrices)[f"layers.{i}.{name}"] = shape
+        if self.norm_position == "pre":
+            vectors |= self._norm_shapes("final_norm")
+        if not self.tied:
+            matrices["output.weight"] = (self.vocab_size, self.d_model)
+        return matrices | vectors
+
+    def layer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parameters of one block, without the prefix "layers.0."."""
+        d, queries, keys = self.d_model, self.num_heads * self.head_size, self.num_kv_heads * self.head_size
+        attention = {"query": (d, queries), "key": (d, keys), "value": (d, keys), "attention_output": (queries, d)}
+        gate = {"gate": (d, self.d_ff)} if self.feed_forward == "swiglu" else {}
+        feed_forward = gate | {"up": (d, self.d_ff), "down": (self.d_ff, d)}
+        return {**self._norm_shapes("attention_norm"), **_linear_shapes(attention, self.attention_bias),
+                **self._norm_shapes("feed_forward_norm"), **_linear_shapes(feed_forward, self.feed_forward_bias)}
+
+    def _norm_shapes(self, name: str) -> dict[str, tuple[int, ...]]:
+        return {f"{name}.weight": (self.d_model,)} | ({f"{name}.bias": (self.d_model,)} if self.norm_bias else {})
+
+    def num_parameters(self) -> int:
+        """Exactly how many numbers are trained; nothing is allocated."""
+        return sum(self.parameters_by_part().values())
+
+    def parameters_by_part(self) -> dict[str, int]:
+        """The same by part. A tied output matrix is the embedding, and is counted there."""
+        parts = {"embeddings": 0, "attention": 0, "feed_forward": 0, "norms": 0, "head": 0}
+        for name, shape in self.layer_shapes().items():
+            parts[_part(name)] += prod(shape) * self.num_layers
+        for name, shape in self.replace(num_layers=1).shapes().items():
+            if not name.startswith("layers."):
+                parts[_part(name)] += prod(shape)
+        return parts
+
+
+def _linear_shapes(matrices: dict[str, tuple[int, int]], bias: bool) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for name, (inputs, outputs) in matrices.items():
+        shapes[f"{name}.weight"] = (inputs, outputs)
+        if bias:
+            shapes[f"{name}.bias"] = (outputs,)
+    return shapes
+
+
+def _part(name: str) -> str:
+    layer = name.rpartition(".")[0]
+    if layer.endswith("norm"):
+        return "norms"
+    return {"embedding": "embeddings", "positions": "embeddings", "output": "head", "gate": "feed_forward", "up": "feed_forward",
+            "down": "feed_forward"}.get(layer, "attention")
+
+
+@functools.cache
+def _presets() -> dict[str, dict]:
+    return tomllib.loads(resources.files(__package__).joinpath("presets.toml").read_text("utf-8"))
+
+
+def _preset(name: str) -> dict:
+    if name not in _presets():
+        raise ValueError(f"There is no preset {name!r}. The presets are {', '.join(_presets())}.")
+    values = {key: value for key, value in _presets()[name].items() if key != "base"}
+    base = _presets()[name].get("base")
+    return (_preset(base) | values) if base else values

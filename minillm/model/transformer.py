@@ -1,0 +1,190 @@
+"""A decoder-only Transformer: tokens in, a distribution over the next token out at every position; and its gradient.
+
+    x      = embedding[tokens] (+ positions)           one vector for each token
+    x      = block(x), once a layer                    pre-norm: x ← x + attend(norm x), x ← x + feed(norm x)
+    n      = final norm of x                           (post-norm blocks end with their own)
+    logits = n · outputᵀ                               the output matrix may be the embedding itself ("tied")
+    loss   = mean cross-entropy of logits and targets
+
+Backward goes through the same lines in reverse. A tied matrix was used at both ends, so it collects gradients from both.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import Float, Int, place
+from ..ops import REFERENCE, Ops
+from .block import block
+from .branches import Branches, Context
+from .config import Config
+from .parameters import Parameters, initialise
+
+EMBEDDING_DROPOUT = 0       # its site number; those of the blocks are 1 and 2
+
+
+class Cache(NamedTuple):
+    """What backward needs. `parts` by name: "embedding", "layers.0", …, "final_norm", "loss"."""
+
+    parts: dict
+    context: Context
+    recompute: bool
+    nll: Any                # the plain loss, without label smoothing and z-loss
+
+
+class Transformer:
+    """
+    model = Transformer(Config.preset("llama-nano"), seed=0)
+    logits = model(tokens)                                     (b, t) ints → (b, t, v)
+    loss, grads = model.loss_and_grads(tokens, targets)        grads: a mapping with the names of model.params
+
+    dtype     what it computes in. Parameters are float32 masters of a 16-bit model, else of the same dtype
+    device    "cpu", or "cuda" with CuPy
+    ops       the table of operations that it runs on
+    """
+
+    def __init__(self, config: Config, seed: int = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
+        self.config, self.dtype, self.device = config, _dtype(dtype), device
+        self.xp = _array_module(device)
+        self.ops = REFERENCE if ops is None else ops
+        self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
+        initialise(self.params, config, seed)
+        self.blocks = [block(config, self.ops, i) for i in range(config.num_layers)]
+        self.norm = self.ops.rmsnorm if config.norm == "rmsnorm" else self.ops.layernorm
+
+    # --- what people call ---
+
+    def __call__(self, tokens: Int[Any, "b t"], documents: Int[Any, "b t"] | None = None) -> Float[Any, "b t v"]:
+        """The logits of the next token after every position."""
+        params = self.computing_params()
+        n, _ = self.read(tokens, params, Context(documents), recompute=True)
+        return self.ops.linear.forward(n, self.output_matrix(params).T)[0]
+
+    def forward(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], denominator: Any = None, dropout_key: int | None = None,
+                documents: Int[Any, "b t"] | None = None, first_row: int = 0, recompute: bool = False, gradients: bool = True,
+                label_smoothing: float = 0.0, z_loss: float = 0.0) -> tuple[float, Cache]:
+        """(loss, cache). The loss is the mean over all targets that aren't -100, or their sum divided by `denominator`.
+
+        dropout_key    an integer, another one each step; None for no dropout
+        documents      the document number of each token: no attention across documents
+        first_row      for a slice of a batch: the number of its first row in the whole batch
+        recompute      keep only each block's input, and compute the rest again in backward: same gradients, less memory
+        gradients      False where no backward will follow
+        """
+        params, context = self.computing_params(), Context(documents, dropout_key, first_row)
+        n, parts = self.read(tokens, params, context, recompute)
+        with place("loss"):
+            (loss, nll), parts["loss"] = self.ops.linear_cross_entropy.forward(
+                n, self.output_matrix(params), targets, label_smoothing=label_smoothing, z_loss=z_loss, denominator=denominator,
+                gradients=gradients)
+        return float(loss), Cache(parts, context, recompute, nll)
+
+    def backward(self, cache: Cache, into: Parameters | None = None) -> Parameters:
+        """The gradient of the loss for every parameter; added to `into` if that is given."""
+        grads = self.params.zeros() if into is None else into
+        parts, params = cache.parts, self.computing_params()
+        with place("loss"):
+            dx, _ = self.ops.linear_cross_entropy.backward(1.0, parts["loss"], into=self.output_matrix(grads))
+        if self.config.norm_position == "pre":
+            with place("final_norm"):
+                dx, *dweights = self.norm.backward(dx, parts["final_norm"])
+            Branches.collect("final_norm", dweights, grads)
+        for i in reversed(range(self.config.num_layers)):
+            with place(f"layers.{i}"):
+                kept = parts[f"layers.{i}"]
+                if cache.recompute:
+                    _, kept = self.blocks[i].forward(kept, params.layers[i], cache.context)
+                dx = self.blocks[i].backward(dx, kept, grads.layers[i])
+        self.embed_backward(dx, parts, grads)
+        return grads
+
+    def loss_and_grads(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], into: Parameters | None = None, **options: Any
+                       ) -> tuple[float, Parameters]:
+        """forward and backward; the options are forward's."""
+        loss, cache = self.forward(tokens, targets, **options)
+        return loss, self.backward(cache, into)
+
+    # --- its parts ---
+
+    def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, recompute: bool) -> tuple[Float[Any, "b t d"], dict]:
+        """All but the output matrix: a vector for each token, and what backward needs."""
+        self.refuse(tokens)
+        x, parts = self.embed(tokens, params, context)
+        for i, block in enumerate(self.blocks):
+            with place(f"layers.{i}"):
+                before = x
+                x, cache = block.forward(x, params.layers[i], context)
+                parts[f"layers.{i}"] = before if recompute else cache
+        if self.config.norm_position == "pre":
+            with place("final_norm"):
+                x, parts["final_norm"] = self.norm.forward(x, *Branches.weights("final_norm", params), eps=self.config.norm_eps)
+        return x, parts
+
+    def embed(self, tokens: Int[Any, "b t"], params: Parameters, context: Context) -> tuple[Float[Any, "b t d"], dict]:
+        config, parts = self.config, {}
+        with place("embedding"):
+            x, parts["embedding"] = self.ops.embedding.forward(tokens, params["embedding.weight"])
+            if config.positions == "learned":
+                x, parts["positions"] = self.ops.learned_positions.forward(x, params["positions.weight"])
+            elif config.positions == "sinusoidal":
+                x, parts["positions"] = self.ops.sinusoidal.forward(x)
+            if config.dropout and context.dropout_key is not None:
+                start = context.first_row * x[0].size
+                x, parts["dropout"] = self.ops.dropout.forward(x, config.dropout, context.dropout_key, 0, EMBEDDING_DROPOUT, start)
+        return x, parts
+
+    def embed_backward(self, dx: Float[Any, "b t d"], parts: dict, grads: Parameters) -> None:
+        with place("embedding"):
+            if "dropout" in parts:
+                (dx,) = self.ops.dropout.backward(dx, parts["dropout"])
+            if self.config.positions == "learned":
+                dx, _ = self.ops.learned_positions.backward(dx, parts["positions"], into=grads["positions.weight"])
+            elif self.config.positions == "sinusoidal":
+                (dx,) = self.ops.sinusoidal.backward(dx, parts["positions"])
+            self.ops.embedding.backward(dx, parts["embedding"], into=grads["embedding.weight"])
+
+    def output_matrix(self, params: Parameters) -> Float[Any, "v d"]:
+        return params["embedding.weight" if self.config.tied else "output.weight"]
+
+    def computing_params(self) -> Parameters:
+        """The parameters in the dtype that the model computes in: the masters themselves, or a 16-bit copy of them."""
+        if self.dtype.itemsize != 2:
+            return self.params
+        copy = self.params.zeros(self.dtype)
+        for name, view in copy.items():
+            view[...] = self.params[name].astype(self.dtype)
+        return copy
+
+    def refuse(self, tokens: Int[Any, "b t"]) -> None:
+        """The sentences for tokens that can't be read."""
+        if tokens.shape[1] > self.config.max_seq_len and self.config.positions == "learned":
+            raise ValueError(f"The texts have {tokens.shape[1]} tokens, but the model's learned positions end at "
+                             f"max_seq_len = {self.config.max_seq_len}.")
+        if isinstance(tokens, np.ndarray) and tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocab_size:
+            bad = tokens.min() if tokens.min() < 0 else tokens.max()
+            where = tuple(int(i) for i in np.argwhere(tokens == bad)[0])
+            raise ValueError(f"Token {bad} at {list(where)} is outside the vocabulary of {self.config.vocab_size}: was the text encoded with "
+                             "this model's tokenizer?")
+
+
+def _dtype(name: Any) -> np.dtype:
+    import ml_dtypes  # noqa: F401   after this, NumPy knows the name "bfloat16"
+    try:
+        dtype = np.dtype(name)
+    except TypeError:
+        dtype = None
+    if dtype not in ("float64", "float32", "float16", "bfloat16"):
+        raise ValueError(f"A model computes in float64, float32, float16 or bfloat16, not in {name!r}.")
+    return dtype
+
+
+def _array_module(device: str) -> Any:
+    if device == "cpu":
+        return np
+    if device == "cuda":
+        try:
+            import cupy
+        except ImportError:
+            raise ValueError('device = "cuda" needs CuPy: pip install "minillm[cuda]". `minillm doctor` says what is missing.') from None
+        return cupy
+    raise ValueError(f'The device is "cpu" or "cuda", not {device!r}.')
