@@ -26,7 +26,7 @@ def enlarge(model, scale=1.0, seed=0):
 def batch(b=2, t=5, vocab_size=11, seed=1, ignored=0):
     """(tokens, targets); the first `ignored` targets of the last row are to be left out."""
     rng = np.random.default_rng(seed)
-    tokens, targets = rng.integers(0, vocab_size, (2, b, t))
+    tokens, targets = (rng.integers(0, vocab_size, (b, t)) for _ in range(2))
     targets[-1, :ignored] = -100
     return tokens, targets
 
