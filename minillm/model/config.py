@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from math import prod
+from sys import float_info
 from typing import Any, Literal
 
 from ..ops.rope import LinearScaling, Llama3Scaling
@@ -65,6 +66,10 @@ class Config:
             value, choices = getattr(self, field.name), getattr(field.type, "__args__", ())
             if getattr(field.type, "__origin__", None) is Literal and value not in choices:
                 raise ValueError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}.")
+            if field.type is bool and not isinstance(value, bool):
+                raise ValueError(f"{field.name} must be true or false, not {value!r}.")
+            if field.type is float and not _is_number(value):
+                raise ValueError(f"{field.name} must be a number, not {value!r}.")
         for name in ("vocab_size", "d_model", "num_layers", "num_heads", "num_kv_heads", "d_ff", "max_seq_len", "head_size", "sliding_window"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -77,8 +82,9 @@ class Config:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout!r}.")
         for name in ("norm_eps", "rope_theta"):
-            if not 0 < getattr(self, name) < float("inf"):
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
+        _refuse_scaling(self.rope_scaling)
 
     # --- presets ---
 
@@ -108,7 +114,7 @@ class Config:
         if isinstance(values.get("rope_scaling"), Mapping):
             scaling = dict(values["rope_scaling"])
             kind = scaling.pop("kind", None)
-            if kind not in SCALINGS:
+            if not isinstance(kind, str) or kind not in SCALINGS:
                 raise ValueError(f"rope_scaling.kind must be one of {', '.join(SCALINGS)}, not {kind!r}.")
             try:
                 values["rope_scaling"] = SCALINGS[kind](**scaling)
@@ -172,6 +178,24 @@ class Config:
             if not name.startswith("layers."):
                 parts[_part(name)] += prod(shape)
         return parts
+
+
+def _is_number(value: Any) -> bool:
+    """A finite int or float (True is an int to Python, but not to us)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
+
+
+def _refuse_scaling(scaling: Any) -> None:
+    if scaling is None:
+        return
+    if not isinstance(scaling, tuple(SCALINGS.values())):
+        raise ValueError(f"rope_scaling must be a LinearScaling or a Llama3Scaling, not {scaling!r}.")
+    for name, value in scaling._asdict().items():
+        if not _is_number(value) or value <= 0:
+            raise ValueError(f"rope_scaling.{name} must be a positive number, not {value!r}.")
+    if isinstance(scaling, Llama3Scaling) and scaling.low_freq_factor >= scaling.high_freq_factor:
+        raise ValueError(f"rope_scaling.low_freq_factor = {scaling.low_freq_factor} must be below high_freq_factor = {scaling.high_freq_factor}: "
+                         "what turns at a rate between the two is mixed in proportion.")
 
 
 def _linear_shapes(matrices: dict[str, tuple[int, int]], bias: bool) -> dict[str, tuple[int, ...]]:
