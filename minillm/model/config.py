@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from math import prod
 from sys import float_info
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
+from ..files import quoted
 from ..ops.rope import LinearScaling, Llama3Scaling
 
 SCALINGS = {"linear": LinearScaling, "llama3": Llama3Scaling}
@@ -62,18 +63,7 @@ class Config:
                              'or choose positions = "learned" or "sinusoidal".')
 
     def _refuse_nonsense(self) -> None:
-        for field in fields(self):
-            value, choices = getattr(self, field.name), getattr(field.type, "__args__", ())
-            if getattr(field.type, "__origin__", None) is Literal and value not in choices:
-                raise ValueError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}.")
-            if field.type is bool and not isinstance(value, bool):
-                raise ValueError(f"{field.name} must be true or false, not {value!r}.")
-            if field.type is float and not _is_number(value):
-                raise ValueError(f"{field.name} must be a number, not {value!r}.")
-        for name in ("vocab_size", "d_model", "num_layers", "num_heads", "num_kv_heads", "d_ff", "max_seq_len", "head_size", "sliding_window"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        _refuse_types(vars(self))
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_heads = {self.num_heads} doesn't divide by num_kv_heads = {self.num_kv_heads}: "
                              "each key head must serve the same number of query heads.")
@@ -84,7 +74,6 @@ class Config:
         for name in ("norm_eps", "rope_theta"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
-        _refuse_scaling(self.rope_scaling)
 
     # --- presets ---
 
@@ -121,6 +110,7 @@ class Config:
             except TypeError:
                 raise ValueError(f"rope_scaling of kind {kind} has the fields {', '.join(SCALINGS[kind]._fields)}, "
                                  f"not {', '.join(scaling)}.") from None
+        _refuse_types(values)
         missing = [field.name for field in fields(cls) if field.name not in values and field.default is field.default_factory]
         if missing:
             raise ValueError(f"The model's config lacks {', '.join(missing)}.")
@@ -180,6 +170,27 @@ class Config:
         return parts
 
 
+def _refuse_types(values: Mapping[str, Any]) -> None:
+    """The sentences for values that a file can hold and a field can't."""
+    for field in fields(Config):
+        if field.name in values and (wanted := _wanted(field.type, values[field.name])):
+            raise ValueError(f"{field.name} must be {wanted}, not {quoted(values[field.name])}.")
+    _refuse_scaling(values.get("rope_scaling"))
+
+
+def _wanted(kind: Any, value: Any) -> str:
+    """What a field of this kind asks for, if the value isn't it."""
+    if get_origin(kind) is Literal:
+        return "" if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind is float:
+        return "" if _is_number(value) else "a number"
+    if kind is int or kind == int | None and value is not None:
+        return "" if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else "a whole number of at least 1"
+    return ""
+
+
 def _is_number(value: Any) -> bool:
     """A finite int or float (True is an int to Python, but not to us)."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
@@ -189,10 +200,10 @@ def _refuse_scaling(scaling: Any) -> None:
     if scaling is None:
         return
     if not isinstance(scaling, tuple(SCALINGS.values())):
-        raise ValueError(f"rope_scaling must be a LinearScaling or a Llama3Scaling, not {scaling!r}.")
+        raise ValueError(f"rope_scaling must be a LinearScaling or a Llama3Scaling, not {quoted(scaling)}.")
     for name, value in scaling._asdict().items():
         if not _is_number(value) or value <= 0:
-            raise ValueError(f"rope_scaling.{name} must be a positive number, not {value!r}.")
+            raise ValueError(f"rope_scaling.{name} must be a positive number, not {quoted(value)}.")
     if isinstance(scaling, Llama3Scaling) and scaling.low_freq_factor >= scaling.high_freq_factor:
         raise ValueError(f"rope_scaling.low_freq_factor = {scaling.low_freq_factor} must be below high_freq_factor = {scaling.high_freq_factor}: "
                          "what turns at a rate between the two is mixed in proportion.")

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..arrays import Float, xp
-from ..files import quoted
+from ..files import listed, quoted
 from ..ops.rope import LinearScaling, Llama3Scaling
 from .config import Config
 
@@ -161,7 +161,10 @@ def read_config(values: Mapping[str, Any], source: str) -> tuple[Config, str]:
     if family == "minillm":
         shape = {name: value for name, value in values.items() if name != "model_type"}
     else:
-        shape = (gpt2_shape(fields) if family == "gpt2" else llama_shape(fields, family)) | fields.table("minillm")
+        extras = fields.table("minillm")
+        if unknown := extras.keys() - set(EXTRAS):
+            raise ValueError(f"{source}: the entry minillm may hold {', '.join(EXTRAS)}, but not {listed(unknown)}.")
+        shape = (gpt2_shape(fields) if family == "gpt2" else llama_shape(fields, family)) | extras
     try:
         return Config.from_dict(shape), family
     except ValueError as problem:
