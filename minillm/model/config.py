@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from math import prod
+from sys import float_info
 from typing import Any, Literal, get_args, get_origin
 
+from ..files import quoted
 from ..ops.rope import LinearScaling, Llama3Scaling
 
 SCALINGS = {"linear": LinearScaling, "llama3": Llama3Scaling}
@@ -61,40 +63,19 @@ class Config:
                              'or choose positions = "learned" or "sinusoidal".')
 
     def _refuse_nonsense(self) -> None:
-        for field in fields(self):
-            value, kind, optional = getattr(self, field.name), field.type, field.default is None
-            if optional and value is None:
-                continue
-            if get_origin(kind) is Literal and value not in get_args(kind):
-                raise ValueError(f"{field.name} must be one of {', '.join(get_args(kind))}, not {value!r}.")
-            if kind is bool and not isinstance(value, bool):
-                raise ValueError(f"{field.name} must be true or false, not {value!r}.")
-            if kind in (int, int | None) and not (_is_number(value, int) and value >= 1):
-                raise ValueError(f"{field.name} must be a whole number of at least 1, not {value!r}.")
+        _refuse_types(vars(self))
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_heads = {self.num_heads} doesn't divide by num_kv_heads = {self.num_kv_heads}: "
                              "each key head must serve the same number of query heads.")
         if self.norm_bias and self.norm == "rmsnorm":
             raise ValueError('norm_bias = true needs norm = "layernorm": RMSNorm has no bias.')
-        if not (_is_number(self.dropout) and 0 <= self.dropout < 1):
-            raise ValueError(f"dropout must be a number of at least 0 and below 1, not {self.dropout!r}.")
-        for name in ("norm_eps", "rope_theta"):
-            _refuse_unless_positive(name, getattr(self, name))
-        self._refuse_bad_scaling()
-
-    def _refuse_bad_scaling(self) -> None:
-        scaling = self.rope_scaling
-        if scaling is None:
-            return
-        if not isinstance(scaling, tuple(SCALINGS.values())):
-            raise ValueError(f"rope_scaling must be None, a LinearScaling or a Llama3Scaling, not {scaling!r}.")
-        if self.positions != "rope":
+        if self.rope_scaling is not None and self.positions != "rope":
             raise ValueError(f'rope_scaling needs positions = "rope", and this model has positions = "{self.positions}".')
-        for name, value in scaling._asdict().items():
-            _refuse_unless_positive(f"rope_scaling.{name}", value)
-        if isinstance(scaling, Llama3Scaling) and scaling.low_freq_factor >= scaling.high_freq_factor:
-            raise ValueError(f"rope_scaling.low_freq_factor = {scaling.low_freq_factor} must be below "
-                             f"rope_scaling.high_freq_factor = {scaling.high_freq_factor}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout!r}.")
+        for name in ("norm_eps", "rope_theta"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
 
     # --- presets ---
 
@@ -131,6 +112,7 @@ class Config:
             except TypeError:
                 raise ValueError(f"rope_scaling of kind {kind} has the fields {', '.join(SCALINGS[kind]._fields)}, "
                                  f"not {', '.join(scaling) or 'none'}.") from None
+        _refuse_types(values)
         missing = [field.name for field in fields(cls) if field.name not in values and field.default is field.default_factory]
         if missing:
             raise ValueError(f"The model's config lacks {', '.join(missing)}.")
@@ -194,13 +176,43 @@ class Config:
         return parts
 
 
-def _is_number(value: Any, kind: Any = (int, float)) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _refuse_types(values: Mapping[str, Any]) -> None:
+    """The sentences for values that a file can hold and a field can't."""
+    for field in fields(Config):
+        if field.name in values and (wanted := _wanted(field.type, values[field.name])):
+            raise ValueError(f"{field.name} must be {wanted}, not {quoted(values[field.name])}.")
+    _refuse_scaling(values.get("rope_scaling"))
 
 
-def _refuse_unless_positive(name: str, value: Any) -> None:
-    if not (_is_number(value) and 0 < value < float("inf")):
-        raise ValueError(f"{name} must be a positive number, not {value!r}.")
+def _wanted(kind: Any, value: Any) -> str:
+    """What a field of this kind asks for, if the value isn't it."""
+    if get_origin(kind) is Literal:
+        return "" if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind is float:
+        return "" if _is_number(value) else "a number"
+    if kind is int or kind == int | None and value is not None:
+        return "" if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else "a whole number of at least 1"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    """A finite int or float (True is an int to Python, but not to us)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
+
+
+def _refuse_scaling(scaling: Any) -> None:
+    if scaling is None:
+        return
+    if not isinstance(scaling, tuple(SCALINGS.values())):
+        raise ValueError(f"rope_scaling must be a LinearScaling or a Llama3Scaling, not {quoted(scaling)}.")
+    for name, value in scaling._asdict().items():
+        if not _is_number(value) or value <= 0:
+            raise ValueError(f"rope_scaling.{name} must be a positive number, not {quoted(value)}.")
+    if isinstance(scaling, Llama3Scaling) and scaling.low_freq_factor >= scaling.high_freq_factor:
+        raise ValueError(f"rope_scaling.low_freq_factor = {scaling.low_freq_factor} must be below high_freq_factor = {scaling.high_freq_factor}: "
+                         "what turns at a rate between the two is mixed in proportion.")
 
 
 def _linear_shapes(matrices: dict[str, tuple[int, int]], bias: bool) -> dict[str, tuple[int, ...]]:

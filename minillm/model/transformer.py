@@ -41,17 +41,19 @@ class Transformer:
     logits = model(tokens)                                     (b, t) ints → (b, t, v)
     loss, grads = model.loss_and_grads(tokens, targets)        grads: a mapping with the names of model.params
 
+    seed      of the initialisation; None leaves every parameter zero, for weights that come from elsewhere
     dtype     what it computes in. Parameters are float32 masters of a 16-bit model, else of the same dtype
     device    "cpu", or "cuda" with CuPy
     ops       the table of operations that it runs on
     """
 
-    def __init__(self, config: Config, seed: int = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
+    def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
         self.config, self.dtype, self.device = config, _dtype(dtype), device
         self.xp = _array_module(device)
         self.ops = REFERENCE if ops is None else ops
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
-        initialise(self.params, config, seed)
+        if seed is not None:
+            initialise(self.params, config, seed)
         self.blocks = [block(config, self.ops, i) for i in range(config.num_layers)]
         self.norm = self.ops.rmsnorm if config.norm == "rmsnorm" else self.ops.layernorm
 

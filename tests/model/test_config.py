@@ -205,7 +205,7 @@ IMPOSSIBLE = [
     (dict(rope_scaling="linear"), ["rope_scaling", "LinearScaling", "'linear'"]),
     (dict(rope_scaling=LinearScaling(0.0)), ["rope_scaling.factor", "positive", "0.0"]),
     (dict(rope_scaling=LinearScaling("2")), ["rope_scaling.factor", "'2'"]),
-    (dict(rope_scaling=Llama3Scaling(high_freq_factor=1.0)), ["rope_scaling.low_freq_factor", "rope_scaling.high_freq_factor"]),
+    (dict(rope_scaling=Llama3Scaling(high_freq_factor=1.0)), ["rope_scaling.low_freq_factor", "high_freq_factor"]),
     (dict(rope_scaling=LinearScaling(2.0), positions="learned"), ["rope_scaling", "positions", '"learned"']),
     *[({name: value}, [name, "true or false", repr(value)]) for name in ("norm_bias", "attention_bias", "feed_forward_bias", "tied")
       for value in ("yes", 1, None)],
