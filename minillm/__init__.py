@@ -10,6 +10,8 @@ PUBLIC = {
     "Config": "minillm.model",
     "Transformer": "minillm.model",
     "gradient_check": "minillm.checks",
+    "load": "minillm.model",
+    "save": "minillm.model",
 }
 
 __all__ = [*PUBLIC]
