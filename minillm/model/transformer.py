@@ -57,7 +57,7 @@ class Transformer:
     def __call__(self, tokens: Int[Any, "b t"], documents: Int[Any, "b t"] | None = None) -> Float[Any, "b t v"]:
         """The logits of the next token after every position."""
         params = self.computing_params()
-        n, _ = self.read(tokens, params, Context(documents), recompute=True)
+        n, _ = self.read(tokens, params, Context(documents), gradients=False)
         return self.ops.linear.forward(n, self.output_matrix(params).T)[0]
 
     def forward(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], denominator: Any = None, dropout_key: int | None = None,
@@ -72,7 +72,7 @@ class Transformer:
         gradients      False where no backward will follow
         """
         params, context = self.computing_params(), Context(documents, dropout_key, first_row)
-        n, parts = self.read(tokens, params, context, recompute)
+        n, parts = self.read(tokens, params, context, recompute, gradients)
         with place("loss"):
             (loss, nll), parts["loss"] = self.ops.linear_cross_entropy.forward(
                 n, self.output_matrix(params), targets, label_smoothing=label_smoothing, z_loss=z_loss, denominator=denominator,
@@ -106,15 +106,17 @@ class Transformer:
 
     # --- its parts ---
 
-    def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, recompute: bool) -> tuple[Float[Any, "b t d"], dict]:
-        """All but the output matrix: a vector for each token, and what backward needs."""
+    def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, recompute: bool = False, gradients: bool = True
+             ) -> tuple[Float[Any, "b t d"], dict]:
+        """All but the output matrix: a vector for each token, and what backward needs (of the blocks nothing without `gradients`)."""
         self.refuse(tokens)
         x, parts = self.embed(tokens, params, context)
         for i, block in enumerate(self.blocks):
             with place(f"layers.{i}"):
                 before = x
                 x, cache = block.forward(x, params.layers[i], context)
-                parts[f"layers.{i}"] = before if recompute else cache
+                if gradients:
+                    parts[f"layers.{i}"] = before if recompute else cache
         if self.config.norm_position == "pre":
             with place("final_norm"):
                 x, parts["final_norm"] = self.norm.forward(x, *Branches.weights("final_norm", params), eps=self.config.norm_eps)
@@ -125,9 +127,9 @@ class Transformer:
         with place("embedding"):
             x, parts["embedding"] = self.ops.embedding.forward(tokens, params["embedding.weight"])
             if config.positions == "learned":
-                x, parts["positions"] = self.ops.learned_positions.forward(x, params["positions.weight"])
+                x, parts["positions"] = self.ops.learned_positions.forward(x, params["positions.weight"], context.positions)
             elif config.positions == "sinusoidal":
-                x, parts["positions"] = self.ops.sinusoidal.forward(x)
+                x, parts["positions"] = self.ops.sinusoidal.forward(x, context.positions)
             if config.dropout and context.dropout_key is not None:
                 start = context.first_row * x[0].size
                 x, parts["dropout"] = self.ops.dropout.forward(x, config.dropout, context.dropout_key, 0, EMBEDDING_DROPOUT, start)
