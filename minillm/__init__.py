@@ -9,6 +9,7 @@ PUBLIC = {
     "Bigram": "minillm.model",
     "Config": "minillm.model",
     "Transformer": "minillm.model",
+    "generate": "minillm.generation",
     "gradient_check": "minillm.checks",
     "load": "minillm.model",
     "save": "minillm.model",
