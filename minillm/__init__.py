@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 # Public names, and the module that each lives in. They are loaded when first used, so that `import minillm` stays quick.
 PUBLIC = {
     "gradient_check": "minillm.checks",
+    "Tokenizer": "minillm.tokenizer",
 }
 
 __all__ = [*PUBLIC]
