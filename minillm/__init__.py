@@ -10,6 +10,7 @@ PUBLIC = {
     "Config": "minillm.model",
     "Transformer": "minillm.model",
     "gradient_check": "minillm.checks",
+    "Tokenizer": "minillm.tokenizer",
 }
 
 __all__ = [*PUBLIC]
