@@ -100,10 +100,10 @@ def tell(choices: Telling | Reading, world: World) -> Tale:
                 "A strong wind was blowing", "It was early in spring")
     tale.one_of(", and the birds were singing. ", ", and nobody was in a hurry. ", ", and the streets were quiet. ",
                 ", and the air smelled of bread. ", ", and the clouds looked like sheep. ")
-    plot = PLOTS[tale.one_of(*[beginning.format(hero=hero.name, his=hero.his, thing=thing, a_thing=thing.a) for beginning, _ in PLOTS])][1]
+    plot = PLOTS[tale.one_of(*[beginning.format(hero=hero.name, his=hero.his, it=thing.noun, a_thing=thing.a) for beginning, _ in PLOTS])][1]
     tale.plot, tale.last = plot.__name__, hero
     plot(tale, hero, thing)
-    if tale.one_of("\n\nQuestion: ", END) == 0:
+    if tale.one_of(END, "\n\nQuestion: ") == 1:
         tale.asked = tale.facts[tale.one_of(*[fact.question for fact in tale.facts])]
         tale.say(f"\nAnswer: {tale.asked.answer}.{END}")
     return tale
@@ -346,10 +346,10 @@ def lent(tale: Tale, hero: Person, thing: Thing) -> None:
 
 
 # How each plot begins, and how it goes on. No beginning is the beginning of another: by it a reader knows the plot.
-PLOTS = (("{hero} put {his} {thing} ", moved),
-         ("{hero} could not find {his} {thing}. ", lost),
+PLOTS = (("{hero} put {his} {it} ", moved),
+         ("{hero} could not find {his} {it}. ", lost),
          ("{hero} had a present for ", gift),
          ("{hero} had {a_thing}, and ", traded),
          ("{hero} met ", passed_on),
-         ("{hero} left {his} {thing} ", stolen),
-         ("{hero} was playing with {his} {thing} when ", lent))
+         ("{hero} left {his} {it} ", stolen),
+         ("{hero} was playing with {his} {it} when ", lent))
