@@ -1,1 +1,1 @@
-"""What models are trained on: token shards, and batches from them."""
+"""What models are trained on: corpora, token shards, and batches from them."""
