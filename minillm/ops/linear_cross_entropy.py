@@ -47,7 +47,7 @@ class LinearCrossEntropy:
         dx, dw = cache
         if dx is None:
             raise ValueError("There are no gradients to hand back: this forward ran with gradients=False.")
-        dx, dw = ((dloss * d).astype(d.dtype, copy=False) for d in (dx, dw))
+        dx, dw = ((dloss * wide(d)).astype(d.dtype, copy=False) for d in (dx, dw))
         return dx, added(dw, into)
 
     def flops(self, x: tuple, w: tuple, targets: tuple, ignore: int = IGNORE, label_smoothing: float = 0.0, z_loss: float = 0.0,
