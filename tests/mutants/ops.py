@@ -60,7 +60,7 @@ MUTANTS = [
         ("forward turns the other way", "cos, sin = cos_and_sin(positions, x.shape[-1], theta, scaling, wide(x).dtype)",
          "cos, sin = cos_and_sin(-positions, x.shape[-1], theta, scaling, wide(x).dtype)",
          "test_rope.py::test_pair_j_turns_by_position_times_theta_to_the_minus_2j_over_e"),
-        ("the sign of one half", "y2[...] = x1 * sin + x2 * cos", "y2[...] = x2 * cos - x1 * sin",
+        ("the sign of one half", "y2[...] = (x1 * sin + x2 * cos)", "y2[...] = (x2 * cos - x1 * sin)",
          "test_rope.py::test_a_score_depends_on_the_distance_alone_and_lengths_stay"),
         ("frequencies fall half as fast", "(-2 / e))", "(-1 / e))", "test_rope.py::test_pair_j_turns_by_position_times_theta_to_the_minus_2j_over_e"),
         ("interleaved turned as half", "return x[..., 0::2], x[..., 1::2]", "return x[..., :x.shape[-1] // 2], x[..., x.shape[-1] // 2:]",
