@@ -9,6 +9,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import jaxtyping  # noqa: E402
 import mutation  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -28,6 +29,15 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "oracles" in Path(item.fspath).parts:
             item.add_marker(pytest.mark.oracle)
+
+
+@pytest.fixture
+def unchecked():
+    """Without the check of every signature: to see our own sentences for wrong types, and to run a tiny model thousands of times
+    (the check is most of its time)."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_terminal_summary(terminalreporter):
