@@ -69,6 +69,8 @@ class Config:
                              "each key head must serve the same number of query heads.")
         if self.norm_bias and self.norm == "rmsnorm":
             raise ValueError('norm_bias = true needs norm = "layernorm": RMSNorm has no bias.')
+        if self.rope_scaling is not None and self.positions != "rope":
+            raise ValueError(f'rope_scaling needs positions = "rope", and this model has positions = "{self.positions}".')
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout!r}.")
         for name in ("norm_eps", "rope_theta"):
@@ -90,7 +92,7 @@ class Config:
     @staticmethod
     def recipe(name: str) -> dict:
         """What was published of a preset's training: any of peak_lr, batch_tokens, tokens."""
-        return dict(_presets().get(name, {}).get("recipe", {}))
+        return dict(_own_entry(name).get("recipe", {}))
 
     # --- as plain data ---
 
@@ -109,7 +111,7 @@ class Config:
                 values["rope_scaling"] = SCALINGS[kind](**scaling)
             except TypeError:
                 raise ValueError(f"rope_scaling of kind {kind} has the fields {', '.join(SCALINGS[kind]._fields)}, "
-                                 f"not {', '.join(scaling)}.") from None
+                                 f"not {', '.join(scaling) or 'none'}.") from None
         _refuse_types(values)
         missing = [field.name for field in fields(cls) if field.name not in values and field.default is field.default_factory]
         if missing:
@@ -117,6 +119,7 @@ class Config:
         return cls(**values)
 
     def to_dict(self) -> dict:
+        """Numbers, names and None, as JSON has them. TOML has no None: leave those fields out, which means the same."""
         values = asdict(self)
         if self.rope_scaling is not None:
             kind = next(name for name, cls in SCALINGS.items() if isinstance(self.rope_scaling, cls))
@@ -124,7 +127,10 @@ class Config:
         return values
 
     def replace(self, **changes: Any) -> "Config":
-        return replace(self, **changes)
+        """The same with single fields changed. Where head_size and num_kv_heads were derived, they are derived anew."""
+        derived = {"head_size": self.num_heads * self.head_size == self.d_model, "num_kv_heads": self.num_kv_heads == self.num_heads}
+        anew = {name: None for name, is_derived in derived.items() if is_derived}
+        return replace(self, **(anew | changes))
 
     # --- parameters ---
 
@@ -231,9 +237,13 @@ def _presets() -> dict[str, dict]:
     return tomllib.loads(resources.files(__package__).joinpath("presets.toml").read_text("utf-8"))
 
 
-def _preset(name: str) -> dict:
+def _own_entry(name: str) -> dict:
     if name not in _presets():
         raise ValueError(f"There is no preset {name!r}. The presets are {', '.join(_presets())}.")
-    values = {key: value for key, value in _presets()[name].items() if key != "base"}
-    base = _presets()[name].get("base")
+    return _presets()[name]
+
+
+def _preset(name: str) -> dict:
+    values = dict(_own_entry(name))
+    base = values.pop("base", None)
     return (_preset(base) | values) if base else values
