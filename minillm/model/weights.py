@@ -33,7 +33,8 @@ from .parameters import Parameters
 from .safetensors import BYTES, FLOATS, Stored, Written, read_header, rounded
 from .transformer import Transformer
 
-CONFIG, WEIGHTS, INDEX, TOKENIZER = "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+TOKENIZERS = "tokenizer.json", "vocab.json"      # the second in old folders
 SHARD = re.compile(r"[A-Za-z0-9_.-]{1,200}\.safetensors")       # a file beside the index: no folders, no "..", no odd characters
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
@@ -146,7 +147,7 @@ def refuse_second_output(folder: Path, tensor: Stored, embedding: Float[Any, "v 
 
 
 def load_tokenizer(folder: Path) -> Any:
-    if not (folder / TOKENIZER).exists():
+    if not any((folder / name).exists() for name in TOKENIZERS):
         return None
     from ..tokenizer import Tokenizer            # a model without a tokenizer needs none of it
     try:

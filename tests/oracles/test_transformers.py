@@ -20,7 +20,7 @@ transformers.logging.disable_progress_bar()
 torch.set_num_threads(1)
 
 SHAPE = dict(vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64)
-LLAMA3 = dict(rope_type="llama3", rope_theta=100.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8)
+LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8)
 GPT2 = dict(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=64)
 NO_DROPOUT = dict(embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0)
 THEIRS = {
@@ -32,8 +32,8 @@ THEIRS = {
     "llama, feed-forward biases": ("Llama", SHAPE | dict(mlp_bias=True)),
     "llama, all biases, tied, two key heads": ("Llama", SHAPE | dict(attention_bias=True, mlp_bias=True, tie_word_embeddings=True, num_key_value_heads=2)),
     "llama, larger heads": ("Llama", SHAPE | dict(head_dim=6, num_key_value_heads=2)),
-    "llama, llama3 scaling": ("Llama", SHAPE | dict(rope_parameters=LLAMA3)),
-    "llama, linear scaling": ("Llama", SHAPE | dict(rope_parameters=dict(rope_type="linear", factor=2.5, rope_theta=50.0))),
+    "llama, llama3 scaling": ("Llama", SHAPE | dict(rope_scaling=LLAMA3, rope_theta=100.0)),
+    "llama, linear scaling": ("Llama", SHAPE | dict(rope_scaling=dict(rope_type="linear", factor=2.5), rope_theta=50.0)),
     "llama, odd sizes": ("Llama", dict(vocab_size=37, hidden_size=15, intermediate_size=17, num_hidden_layers=3, num_attention_heads=5,
                                        head_dim=10, max_position_embeddings=51, rms_norm_eps=1e-2)),
     "mistral, window": ("Mistral", SHAPE | dict(sliding_window=5, num_key_value_heads=2)),
@@ -221,16 +221,17 @@ def test_the_config_reads_as_theirs_does_in_both_ways_of_saying_rope(tmp_path):
     """The same model by yesterday's words (rope_scaling, rope_theta outside) and by today's (rope_parameters)."""
     theirs = theirs_of("llama, llama3 scaling")
     theirs.save_pretrained(tmp_path / "m")
-    today = json.loads((tmp_path / "m" / "config.json").read_text())
-    assert "rope_parameters" in today or "rope_scaling" in today
-    scaling = today.pop("rope_parameters", None) or today.pop("rope_scaling")
-    theta = scaling.pop("rope_theta", None) or today.pop("rope_theta")
-    configs = []
-    for said in ({"rope_parameters": scaling | {"rope_theta": theta}}, {"rope_scaling": scaling, "rope_theta": theta}):
-        (tmp_path / "m" / "config.json").write_text(json.dumps(today | said))
-        configs.append(minillm.load(tmp_path / "m")[0].config)
+    rest = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert rest.keys() & {"rope_parameters", "rope_scaling"}, "what did they write?"
+    rest = {name: value for name, value in rest.items() if not name.startswith("rope")}
+    ways = [{"rope_scaling": LLAMA3, "rope_theta": 100.0}]
+    if int(transformers.__version__.partition(".")[0]) >= 5:     # before, they knew only yesterday's
+        ways.append({"rope_parameters": LLAMA3 | {"rope_theta": 100.0}})
+    for said in ways:
+        (tmp_path / "m" / "config.json").write_text(json.dumps(rest | said))
+        config = minillm.load(tmp_path / "m")[0].config
+        assert config.rope_scaling == Llama3Scaling(8.0, 1.0, 4.0, 8) and config.rope_theta == 100
         again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m", attn_implementation="eager")
         tokens, _ = batch_of(theirs.config)
         with torch.no_grad():
             assert torch.equal(again(torch.tensor(tokens)).logits, theirs(torch.tensor(tokens)).logits)
-    assert configs[0] == configs[1] and configs[0].rope_scaling == Llama3Scaling(8.0, 1.0, 4.0, 8)
