@@ -5,12 +5,48 @@ import sys
 import traceback
 
 import tyro
+from tyro.conf import Positional
 
 
-def doctor() -> int:
-    """Look at this machine: what minillm will use, what is missing, and how to get it."""
+def doctor(json: bool = False) -> int:
+    """Look at this machine: what minillm will use, what is missing, and how to get it.
+
+    Args:
+        json: print what was found as JSON.
+    """
     from minillm import doctor
-    return doctor.run()
+    return doctor.run(json)
+
+
+def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
+             top_p: float | None = None, min_p: float | None = None, repetition_penalty: float | None = None, stop: tuple[str, ...] = (),
+             seed: int = 0) -> int:
+    """Let a model write: the text appears as it is written.
+
+    Args:
+        run: the folder of a trained model
+        prompt: the text to continue; without one, the model begins a text of its own
+        max_new_tokens: how many tokens to write at most
+        temperature: below 1 more predictable, above 1 more surprising, 0 always the likeliest token
+        top_k: draw only from the k likeliest tokens
+        top_p: draw only from the likeliest tokens that together have this probability
+        min_p: draw only from tokens with at least this share of the likeliest one's probability
+        repetition_penalty: above 1, make tokens that the text already holds less likely
+        stop: strings that end the text
+        seed: another seed, another text
+    """
+    import minillm
+    from minillm.generation import stream_text
+    model, tokenizer = minillm.load(run)
+    if tokenizer is None:
+        raise ValueError(f"{run} holds a model without a tokenizer, so it can't read a prompt or write text. Save the two together: "
+                         "minillm.save(folder, model, tokenizer).")
+    print(prompt, end="", flush=True)
+    for piece in stream_text(model, tokenizer, prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+                             min_p=min_p, repetition_penalty=repetition_penalty, stop=stop, seed=seed):
+        print(piece, end="", flush=True)
+    print()
+    return 0
 
 
 class Group(dict):
@@ -25,6 +61,7 @@ class Group(dict):
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
+    generate=generate,
 )
 
 

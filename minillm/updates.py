@@ -25,9 +25,9 @@ CHUNK = 2**15       # numbers: 128 KiB of each array in float32
 def chunks(*arrays: Any) -> Iterator[tuple]:
     """The arrays (all of one length) cut into equal short views; on a GPU, in one piece."""
     size, step = len(arrays[0]), CHUNK if isinstance(arrays[0], numpy.ndarray) else len(arrays[0]) or 1
-    for name, array in enumerate(arrays):
+    for number, array in enumerate(arrays, 1):
         if len(array) != size:
-            raise ValueError(f"An update needs arrays of one length; the first has {size} numbers, number {name + 1} has {len(array)}.")
+            raise ValueError(f"An update needs arrays of one length; the first has {size} numbers, number {number} has {len(array)}.")
     return (tuple(array[i:i + step] for array in arrays) for i in range(0, size, step))
 
 

@@ -26,6 +26,8 @@ class Context(NamedTuple):
     documents: Int[Any, "b t"] | None = None    # tokens of different documents don't see each other
     dropout_key: int | None = None              # None: no dropout, as in evaluation
     first_row: int = 0                          # which row of the whole batch is our first
+    positions: Int[Any, "t"] | Int[Any, "b t"] | None = None    # where the tokens stand; 0, 1, 2, … unless given
+    past: Any = None                            # in generation: the keys and values of earlier tokens (generation/cache.py)
 
 
 class Branches:
@@ -41,9 +43,13 @@ class Branches:
         v, cache["value"] = self.linear("value", n, params)
         q, k, v = (x.reshape(b, t, -1, config.head_size) for x in (q, k, v))
         if config.positions == "rope":
-            q, cache["query_rope"] = self.rope(q)
-            k, cache["key_rope"] = self.rope(k)
-        a, cache["attention"] = self.ops.attention.forward(q, k, v, causal=True, window=config.sliding_window, documents=context.documents)
+            q, cache["query_rope"] = self.rope(q, context.positions)
+            k, cache["key_rope"] = self.rope(k, context.positions)
+        mask = None
+        if context.past is not None:
+            k, v, mask = context.past.extend(self.number, k, v)
+        a, cache["attention"] = self.ops.attention.forward(
+            q, k, v, causal=True, window=config.sliding_window, documents=context.documents, mask=mask)
         y, cache["attention_output"] = self.linear("attention_output", a.reshape(b, t, -1), params)
         return y, cache
 
@@ -93,9 +99,9 @@ class Branches:
     def linear_backward(self, name: str, dy: Float[Any, "b t _"], cache: dict, grads: Mapping) -> Float[Any, "b t _"]:
         return self.ops.linear.backward(dy, cache[name], into=(grads[f"{name}.weight"], grads.get(f"{name}.bias")))[0]
 
-    def rope(self, x: Float[Any, "b t h e"]) -> tuple[Float[Any, "b t h e"], tuple]:
+    def rope(self, x: Float[Any, "b t h e"], positions: Any) -> tuple[Float[Any, "b t h e"], tuple]:
         config = self.config
-        return self.ops.rope.forward(x, theta=config.rope_theta, pairing=config.rope_pairing, scaling=config.rope_scaling)
+        return self.ops.rope.forward(x, positions, theta=config.rope_theta, pairing=config.rope_pairing, scaling=config.rope_scaling)
 
     def drop(self, x: Float[Any, "b t d"], site: int, context: Context) -> tuple[Float[Any, "b t d"], tuple | None]:
         if context.dropout_key is None or not self.config.dropout:

@@ -136,9 +136,9 @@ class Transformer:
         with place("embedding"):
             x, parts["embedding"] = self.ops.embedding.forward(tokens, params["embedding.weight"])
             if config.positions == "learned":
-                x, parts["positions"] = self.ops.learned_positions.forward(x, params["positions.weight"])
+                x, parts["positions"] = self.ops.learned_positions.forward(x, params["positions.weight"], context.positions)
             elif config.positions == "sinusoidal":
-                x, parts["positions"] = self.ops.sinusoidal.forward(x)
+                x, parts["positions"] = self.ops.sinusoidal.forward(x, context.positions)
             if config.dropout and context.dropout_key is not None:
                 start = context.first_row * prod(x.shape[1:])
                 x, parts["dropout"] = self.ops.dropout.forward(x, config.dropout, context.dropout_key, 0, EMBEDDING_DROPOUT, start)

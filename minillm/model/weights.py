@@ -79,11 +79,13 @@ def sharded_tensors(folder: Path) -> dict[str, Stored]:
     where = read_json_object(index).get("weight_map")
     if not isinstance(where, dict) or not all(isinstance(file, str) for file in where.values()):
         raise ValueError(f"{index} must have a weight_map, from each tensor's name to the name of its file, not {quoted(where)}.")
-    for file in sorted(set(where.values())):
+    files = sorted(set(where.values()))
+    for file in files:
         if not SHARD.fullmatch(file):
             raise ValueError(f"{index} names the file {quoted(file)}; it must be a .safetensors file in the same folder.")
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{index} names the file {file}, which isn't there: was the download complete?")
+    for file in files:
         found = read_header(folder / file)
         promised = {name for name, place in where.items() if place == file}
         if found.keys() != promised:
