@@ -11,6 +11,8 @@ PUBLIC = {
     "Transformer": "minillm.model",
     "generate": "minillm.generation",
     "gradient_check": "minillm.checks",
+    "load": "minillm.model",
+    "save": "minillm.model",
 }
 
 __all__ = [*PUBLIC]

@@ -73,6 +73,8 @@ def gradient_check(subject: Any, *arrays: Any, zeros: tuple = (), seed: int = 0,
         tensors, claimed, function = _of_model(subject, arrays, options)
     else:
         tensors, claimed, function = _of_operation(subject, arrays, options, output, seed)
+    for name in set(zeros) - tensors.keys():
+        raise ValueError(f"`zeros` lists {name!r}, but there is no tensor {name!r}; there are {', '.join(tensors)}.")
     rng = np.random.default_rng(seed)
     measured = {name: _slopes(function, tensor, _chosen(tensor, entries, rng), step) for name, tensor in tensors.items()}
     whole = np.sqrt(sum(np.square(gradient).sum() for gradient in claimed.values()))
@@ -152,13 +154,16 @@ def _row(name: str, claimed: np.ndarray, measured: np.ma.MaskedArray, is_zero: b
     at = int(np.argmax(np.where(np.isnan(difference), np.inf, np.abs(difference)))) if a.size else 0
     index = tuple(int(i[at]) for i in np.nonzero(compared)) if a.size else ()
     worst = f"{name}{list(index)}: claimed {a[at]:.9g}, measured {b[at]:.9g}" if a.size else "none: the array is empty"
-    if is_zero:
+    if not np.isfinite(a).all():
+        error, verdict = np.inf, "isn't finite"
+    elif is_zero:
         error = size_a / whole if whole else 0.0
-        verdict = "" if error <= ZERO else "should be zero, and isn't"
+        verdict = ("should be zero, and isn't" if not error <= ZERO
+                   else "is listed as zero, but the slope isn't" if not size_b <= TOLERANCE * max(whole, 1) else "")
     else:
         error = np.linalg.norm(difference) / max(size_a, size_b) if max(size_a, size_b) else np.inf if a.size else 0.0
         verdict = ("is zero where nothing says it should be" if not max(size_a, size_b) and a.size
-                   else "" if error <= TOLERANCE else "differs")      # NaN compares false, so it differs
+                   else "" if error <= TOLERANCE else "differs")      # a slope of NaN compares false, so it differs
     return Row(name, float(size_a), float(size_b), float(error), worst, verdict)
 
 

@@ -9,12 +9,13 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import jaxtyping  # noqa: E402
+import mutation  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 if os.environ.get("MINILLM_MUTANT"):             # tests/test_mutants.py: run with one small error planted in the source
-    import mutation
     mutation.plant(os.environ["MINILLM_MUTANT"])
 
 if not os.environ.get("MINILLM_UNCHECKED"):
@@ -28,3 +29,16 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "oracles" in Path(item.fspath).parts:
             item.add_marker(pytest.mark.oracle)
+
+
+@pytest.fixture
+def unchecked():
+    """Without the check of every signature: to see our own sentences for wrong types, and to run a tiny model thousands of times
+    (the check is most of its time)."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def pytest_terminal_summary(terminalreporter):
+    mutation.summarize(terminalreporter)

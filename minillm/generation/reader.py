@@ -9,7 +9,7 @@ Beyond the context: a model was trained on texts of at most max_seq_len tokens, 
 from collections.abc import Sequence
 from typing import Any
 
-from ..arrays import Float
+from ..arrays import Float, place
 from ..model import Bigram, Config
 from .cache import KVCache
 
@@ -54,8 +54,9 @@ class Reader:
     def next_logits(self, tokens: Sequence[Sequence[int]]) -> Float[Any, "b v"]:
         """The logits after the last of `tokens`, which follow what the cache holds, and join it."""
         model = self.model
-        n, _ = model.read(model.xp.asarray(tokens), self.params, self.cache.begin(len(tokens[0])), gradients=False)
-        return model.ops.linear.forward(n[:, -1], model.output_matrix(self.params).T)[0]
+        n, _ = model.read(model.xp.asarray(tokens), self.params, self.cache.begin(len(tokens[0])), keep="nothing")
+        with place("output"):
+            return model.ops.linear.forward(n[:, -1], model.output_matrix(self.params).T)[0]
 
 
 class BigramReader:

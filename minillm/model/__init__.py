@@ -4,5 +4,6 @@ from .bigram import Bigram
 from .config import Config
 from .parameters import Parameters
 from .transformer import Transformer
+from .weights import load, save
 
-__all__ = ["Bigram", "Config", "Parameters", "Transformer"]
+__all__ = ["Bigram", "Config", "Parameters", "Transformer", "load", "save"]

@@ -14,6 +14,8 @@ import numpy as np
 
 from ..arrays import Float, Int
 from ..ops import REFERENCE, Ops
+from ..ops.cross_entropy import IGNORE
+from .inputs import refuse_bad_batch
 from .parameters import Parameters
 
 
@@ -28,9 +30,12 @@ class Bigram:
     @classmethod
     def counted(cls, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], vocab_size: int, alpha: float = 0.0) -> "Bigram":
         """The model whose probabilities are the shares counted; `alpha` is added to every count, so that the unseen isn't impossible."""
+        refuse_bad_batch(vocab_size, tokens, targets)
+        if alpha < 0:
+            raise ValueError(f"alpha is added to every count, so it must be 0 or more, not {alpha}.")
         model = cls(vocab_size, dtype="float64")
         counts = np.full((vocab_size, vocab_size), float(alpha))
-        seen = targets.reshape(-1) != -100
+        seen = targets.reshape(-1) != IGNORE
         np.add.at(counts, (tokens.reshape(-1)[seen], targets.reshape(-1)[seen]), 1)
         total = counts.sum(-1, keepdims=True)
         shares = np.where(total > 0, counts / np.where(total > 0, total, 1), 1 / vocab_size)     # nothing known: all alike
@@ -39,9 +44,11 @@ class Bigram:
         return model
 
     def __call__(self, tokens: Int[Any, "b t"]) -> Float[Any, "b t v"]:
+        refuse_bad_batch(self.vocab_size, tokens)
         return self.ops.embedding.forward(tokens, self.params["bigram.weight"])[0]
 
     def forward(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], denominator: Any = None) -> tuple[float, tuple]:
+        refuse_bad_batch(self.vocab_size, tokens, targets)
         logits, looked_up = self.ops.embedding.forward(tokens, self.params["bigram.weight"])
         (loss, _), compared = self.ops.cross_entropy.forward(logits, targets, denominator=denominator)
         return float(loss), (looked_up, compared)

@@ -9,6 +9,7 @@ The gradient of a weight is added to `grads`, which has the names of `params`; a
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from ..arrays import Float, Int, added
@@ -105,7 +106,7 @@ class Branches:
     def drop(self, x: Float[Any, "b t d"], site: int, context: Context) -> tuple[Float[Any, "b t d"], tuple | None]:
         if context.dropout_key is None or not self.config.dropout:
             return x, None
-        start = context.first_row * x[0].size
+        start = context.first_row * prod(x.shape[1:])
         return self.ops.dropout.forward(x, self.config.dropout, context.dropout_key, self.number, site, start)
 
     def undrop(self, dy: Float[Any, "b t d"], cache: tuple | None) -> Float[Any, "b t d"]:

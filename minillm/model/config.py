@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from math import prod
-from typing import Any, Literal
+from sys import float_info
+from typing import Any, Literal, get_args, get_origin
 
+from ..files import quoted
 from ..ops.rope import LinearScaling, Llama3Scaling
 
 SCALINGS = {"linear": LinearScaling, "llama3": Llama3Scaling}
@@ -61,23 +63,18 @@ class Config:
                              'or choose positions = "learned" or "sinusoidal".')
 
     def _refuse_nonsense(self) -> None:
-        for field in fields(self):
-            value, choices = getattr(self, field.name), getattr(field.type, "__args__", ())
-            if getattr(field.type, "__origin__", None) is Literal and value not in choices:
-                raise ValueError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}.")
-        for name in ("vocab_size", "d_model", "num_layers", "num_heads", "num_kv_heads", "d_ff", "max_seq_len", "head_size", "sliding_window"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        _refuse_types(vars(self))
         if self.num_heads % self.num_kv_heads:
             raise ValueError(f"num_heads = {self.num_heads} doesn't divide by num_kv_heads = {self.num_kv_heads}: "
                              "each key head must serve the same number of query heads.")
         if self.norm_bias and self.norm == "rmsnorm":
             raise ValueError('norm_bias = true needs norm = "layernorm": RMSNorm has no bias.')
+        if self.rope_scaling is not None and self.positions != "rope":
+            raise ValueError(f'rope_scaling needs positions = "rope", and this model has positions = "{self.positions}".')
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout!r}.")
         for name in ("norm_eps", "rope_theta"):
-            if not 0 < getattr(self, name) < float("inf"):
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be a positive number, not {getattr(self, name)!r}.")
 
     # --- presets ---
@@ -95,7 +92,7 @@ class Config:
     @staticmethod
     def recipe(name: str) -> dict:
         """What was published of a preset's training: any of peak_lr, batch_tokens, tokens."""
-        return dict(_presets().get(name, {}).get("recipe", {}))
+        return dict(_own_entry(name).get("recipe", {}))
 
     # --- as plain data ---
 
@@ -108,19 +105,21 @@ class Config:
         if isinstance(values.get("rope_scaling"), Mapping):
             scaling = dict(values["rope_scaling"])
             kind = scaling.pop("kind", None)
-            if kind not in SCALINGS:
+            if not isinstance(kind, str) or kind not in SCALINGS:
                 raise ValueError(f"rope_scaling.kind must be one of {', '.join(SCALINGS)}, not {kind!r}.")
             try:
                 values["rope_scaling"] = SCALINGS[kind](**scaling)
             except TypeError:
                 raise ValueError(f"rope_scaling of kind {kind} has the fields {', '.join(SCALINGS[kind]._fields)}, "
-                                 f"not {', '.join(scaling)}.") from None
+                                 f"not {', '.join(scaling) or 'none'}.") from None
+        _refuse_types(values)
         missing = [field.name for field in fields(cls) if field.name not in values and field.default is field.default_factory]
         if missing:
             raise ValueError(f"The model's config lacks {', '.join(missing)}.")
         return cls(**values)
 
     def to_dict(self) -> dict:
+        """Numbers, names and None, as JSON has them. TOML has no None: leave those fields out, which means the same."""
         values = asdict(self)
         if self.rope_scaling is not None:
             kind = next(name for name, cls in SCALINGS.items() if isinstance(self.rope_scaling, cls))
@@ -128,7 +127,10 @@ class Config:
         return values
 
     def replace(self, **changes: Any) -> "Config":
-        return replace(self, **changes)
+        """The same with single fields changed. Where head_size and num_kv_heads were derived, they are derived anew."""
+        derived = {"head_size": self.num_heads * self.head_size == self.d_model, "num_kv_heads": self.num_kv_heads == self.num_heads}
+        anew = {name: None for name, is_derived in derived.items() if is_derived}
+        return replace(self, **(anew | changes))
 
     # --- parameters ---
 
@@ -174,6 +176,45 @@ class Config:
         return parts
 
 
+def _refuse_types(values: Mapping[str, Any]) -> None:
+    """The sentences for values that a file can hold and a field can't."""
+    for field in fields(Config):
+        if field.name in values and (wanted := _wanted(field.type, values[field.name])):
+            raise ValueError(f"{field.name} must be {wanted}, not {quoted(values[field.name])}.")
+    _refuse_scaling(values.get("rope_scaling"))
+
+
+def _wanted(kind: Any, value: Any) -> str:
+    """What a field of this kind asks for, if the value isn't it."""
+    if get_origin(kind) is Literal:
+        return "" if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind is float:
+        return "" if _is_number(value) else "a number"
+    if kind is int or kind == int | None and value is not None:
+        return "" if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else "a whole number of at least 1"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    """A finite int or float (True is an int to Python, but not to us)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
+
+
+def _refuse_scaling(scaling: Any) -> None:
+    if scaling is None:
+        return
+    if not isinstance(scaling, tuple(SCALINGS.values())):
+        raise ValueError(f"rope_scaling must be a LinearScaling or a Llama3Scaling, not {quoted(scaling)}.")
+    for name, value in scaling._asdict().items():
+        if not _is_number(value) or value <= 0:
+            raise ValueError(f"rope_scaling.{name} must be a positive number, not {quoted(value)}.")
+    if isinstance(scaling, Llama3Scaling) and scaling.low_freq_factor >= scaling.high_freq_factor:
+        raise ValueError(f"rope_scaling.low_freq_factor = {scaling.low_freq_factor} must be below high_freq_factor = {scaling.high_freq_factor}: "
+                         "what turns at a rate between the two is mixed in proportion.")
+
+
 def _linear_shapes(matrices: dict[str, tuple[int, int]], bias: bool) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for name, (inputs, outputs) in matrices.items():
@@ -196,9 +237,13 @@ def _presets() -> dict[str, dict]:
     return tomllib.loads(resources.files(__package__).joinpath("presets.toml").read_text("utf-8"))
 
 
-def _preset(name: str) -> dict:
+def _own_entry(name: str) -> dict:
     if name not in _presets():
         raise ValueError(f"There is no preset {name!r}. The presets are {', '.join(_presets())}.")
-    values = {key: value for key, value in _presets()[name].items() if key != "base"}
-    base = _presets()[name].get("base")
+    return _presets()[name]
+
+
+def _preset(name: str) -> dict:
+    values = dict(_own_entry(name))
+    base = values.pop("base", None)
     return (_preset(base) | values) if base else values

@@ -9,7 +9,8 @@
 Backward goes through the same lines in reverse. A tied matrix was used at both ends, so it collects gradients from both.
 """
 
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..ops import REFERENCE, Ops
 from .block import block
 from .branches import Branches, Context
 from .config import Config
+from .inputs import refuse_bad_batch
 from .parameters import Parameters, initialise
 
 EMBEDDING_DROPOUT = 0       # its site number; those of the blocks are 1 and 2
@@ -27,6 +29,7 @@ class Cache(NamedTuple):
     """What backward needs. `parts` by name: "embedding", "layers.0", …, "final_norm", "loss"."""
 
     parts: dict
+    params: Parameters      # what forward computed with: the model's own, or their 16-bit copy
     context: Context
     recompute: bool
     nll: Any                # the plain loss, without label smoothing and z-loss
@@ -38,17 +41,19 @@ class Transformer:
     logits = model(tokens)                                     (b, t) ints → (b, t, v)
     loss, grads = model.loss_and_grads(tokens, targets)        grads: a mapping with the names of model.params
 
+    seed      of the initialisation; None leaves every parameter zero, for weights that come from elsewhere
     dtype     what it computes in. Parameters are float32 masters of a 16-bit model, else of the same dtype
     device    "cpu", or "cuda" with CuPy
     ops       the table of operations that it runs on
     """
 
-    def __init__(self, config: Config, seed: int = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
+    def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
         self.config, self.dtype, self.device = config, _dtype(dtype), device
         self.xp = _array_module(device)
         self.ops = REFERENCE if ops is None else ops
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
-        initialise(self.params, config, seed)
+        if seed is not None:
+            initialise(self.params, config, seed)
         self.blocks = [block(config, self.ops, i) for i in range(config.num_layers)]
         self.norm = self.ops.rmsnorm if config.norm == "rmsnorm" else self.ops.layernorm
 
@@ -56,9 +61,11 @@ class Transformer:
 
     def __call__(self, tokens: Int[Any, "b t"], documents: Int[Any, "b t"] | None = None) -> Float[Any, "b t v"]:
         """The logits of the next token after every position."""
+        self.refuse(tokens, documents=documents)
         params = self.computing_params()
-        n, _ = self.read(tokens, params, Context(documents), gradients=False)
-        return self.ops.linear.forward(n, self.output_matrix(params).T)[0]
+        n, _ = self.read(tokens, params, Context(documents), keep="nothing")
+        with place("output"):
+            return self.ops.linear.forward(n, self.output_matrix(params).T)[0]
 
     def forward(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], denominator: Any = None, dropout_key: int | None = None,
                 documents: Int[Any, "b t"] | None = None, first_row: int = 0, recompute: bool = False, gradients: bool = True,
@@ -69,20 +76,21 @@ class Transformer:
         documents      the document number of each token: no attention across documents
         first_row      for a slice of a batch: the number of its first row in the whole batch
         recompute      keep only each block's input, and compute the rest again in backward: same gradients, less memory
-        gradients      False where no backward will follow
+        gradients      False where no backward will follow: then nothing is kept
         """
+        self.refuse(tokens, targets, documents)
         params, context = self.computing_params(), Context(documents, dropout_key, first_row)
-        n, parts = self.read(tokens, params, context, recompute, gradients)
+        n, parts = self.read(tokens, params, context, "nothing" if not gradients else "inputs" if recompute else "all")
         with place("loss"):
             (loss, nll), parts["loss"] = self.ops.linear_cross_entropy.forward(
                 n, self.output_matrix(params), targets, label_smoothing=label_smoothing, z_loss=z_loss, denominator=denominator,
                 gradients=gradients)
-        return float(loss), Cache(parts, context, recompute, nll)
+        return float(loss), Cache(parts, params, context, recompute, nll)
 
     def backward(self, cache: Cache, into: Parameters | None = None) -> Parameters:
         """The gradient of the loss for every parameter; added to `into` if that is given."""
         grads = self.params.zeros() if into is None else into
-        parts, params = cache.parts, self.computing_params()
+        parts, params = cache.parts, cache.params
         with place("loss"):
             dx, _ = self.ops.linear_cross_entropy.backward(1.0, parts["loss"], into=self.output_matrix(grads))
         if self.config.norm_position == "pre":
@@ -106,21 +114,22 @@ class Transformer:
 
     # --- its parts ---
 
-    def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, recompute: bool = False, gradients: bool = True
+    def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, keep: Literal["all", "inputs", "nothing"]
              ) -> tuple[Float[Any, "b t d"], dict]:
-        """All but the output matrix: a vector for each token, and what backward needs (of the blocks nothing without `gradients`)."""
-        self.refuse(tokens)
+        """All but the output matrix: a vector for each token, and what backward needs of each part. `keep`: all of it, only the
+        input of each block, so that the rest can be computed again, or nothing."""
         x, parts = self.embed(tokens, params, context)
         for i, block in enumerate(self.blocks):
             with place(f"layers.{i}"):
                 before = x
                 x, cache = block.forward(x, params.layers[i], context)
-                if gradients:
-                    parts[f"layers.{i}"] = before if recompute else cache
+            if keep != "nothing":
+                parts[f"layers.{i}"] = cache if keep == "all" else before
+            del cache                               # or it would still be there while the next block runs
         if self.config.norm_position == "pre":
             with place("final_norm"):
                 x, parts["final_norm"] = self.norm.forward(x, *Branches.weights("final_norm", params), eps=self.config.norm_eps)
-        return x, parts
+        return x, {} if keep == "nothing" else parts
 
     def embed(self, tokens: Int[Any, "b t"], params: Parameters, context: Context) -> tuple[Float[Any, "b t d"], dict]:
         config, parts = self.config, {}
@@ -131,7 +140,7 @@ class Transformer:
             elif config.positions == "sinusoidal":
                 x, parts["positions"] = self.ops.sinusoidal.forward(x, context.positions)
             if config.dropout and context.dropout_key is not None:
-                start = context.first_row * x[0].size
+                start = context.first_row * prod(x.shape[1:])
                 x, parts["dropout"] = self.ops.dropout.forward(x, config.dropout, context.dropout_key, 0, EMBEDDING_DROPOUT, start)
         return x, parts
 
@@ -157,16 +166,12 @@ class Transformer:
             view[...] = self.params[name].astype(self.dtype)
         return copy
 
-    def refuse(self, tokens: Int[Any, "b t"]) -> None:
-        """The sentences for tokens that can't be read."""
-        if tokens.shape[1] > self.config.max_seq_len and self.config.positions == "learned":
+    def refuse(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"] | None = None, documents: Int[Any, "b t"] | None = None) -> None:
+        """The sentences for what can't be read."""
+        refuse_bad_batch(self.config.vocab_size, tokens, targets, documents)
+        if self.config.positions == "learned" and tokens.shape[1] > self.config.max_seq_len:
             raise ValueError(f"The texts have {tokens.shape[1]} tokens, but the model's learned positions end at "
                              f"max_seq_len = {self.config.max_seq_len}.")
-        if isinstance(tokens, np.ndarray) and tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocab_size:
-            bad = tokens.min() if tokens.min() < 0 else tokens.max()
-            where = tuple(int(i) for i in np.argwhere(tokens == bad)[0])
-            raise ValueError(f"Token {bad} at {list(where)} is outside the vocabulary of {self.config.vocab_size}: was the text encoded with "
-                             "this model's tokenizer?")
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -171,15 +171,18 @@ def refuse(q: tuple, k: tuple, window: int | None, documents: Any) -> None:
 def flops(q: tuple, k: tuple, v: tuple, causal: bool = True, window: int | None = None, documents: tuple | None = None,
           mask: tuple | None = None, scale: float | None = None, block: int = 128, keep_probabilities: bool = False) -> Flops:
     """Matrix products are executed for the blocks' whole columns; needed for the visible pairs of query and key alone."""
-    (b, t, h, e), s = q, k[1]
+    (b, t, h, e), (_, s, heads, _) = q, k
     rules = Rules(causal, window)
-    executed = b * h * sum((r.stop - r.start) * (c.stop - c.start) for r, c in rules.blocks(t, s, block))
+    blocks = [(r.stop - r.start, c.stop - c.start) for r, c in rules.blocks(t, s, block)]
+    executed = b * h * sum(rows * columns for rows, columns in blocks)
+    rows, columns = (sum(sizes) for sizes in zip(*blocks, strict=True)) if blocks else (0, 0)
     visible = b * h * sum(c.stop - c.start for _, c in rules.blocks(t, s, 1))
 
     def products(n: int, needed: int, elementwise: int = 0) -> Work:
         return Work(2 * e * executed * n, elementwise, 2 * e * visible * needed)
 
-    n = b * t * h * e
-    return Flops(products(2, 2, 6 * executed + n),
-                 {"shared": products(1, 1, 2 * executed + 2 * n) if keep_probabilities else products(2, 1, 5 * executed + 3 * n),
-                  "dq": products(1, 1, n), "dk": products(1, 1), "dv": products(1, 1)})
+    queries, keys, y = b * h * rows, b * heads * columns * e, b * t * h * e
+    shared = 2 * y + queries * e + (2 if keep_probabilities else 5) * executed
+    return Flops(products(2, 2, 6 * executed + queries * (e + 8)),
+                 {"shared": products(1 if keep_probabilities else 2, 1, shared),
+                  "dq": products(1, 1, queries * e), "dk": products(1, 1, keys), "dv": products(1, 1, keys)})

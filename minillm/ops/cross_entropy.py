@@ -58,5 +58,5 @@ def flops(logits: tuple, targets: tuple, ignore: int = IGNORE, label_smoothing: 
           denominator: float | Float[Any, ""] | None = None) -> Flops:
     n, rows = prod(logits), prod(logits[:-1])
     smooth, z = bool(label_smoothing), bool(z_loss)
-    return Flops(Work(elementwise=(4 + smooth) * n + (7 + 4 * smooth + 3 * z) * rows),
+    return Flops(Work(elementwise=(4 + smooth) * n + (7 + 5 * smooth + 3 * z) * rows),
                  {"dx": Work(elementwise=(3 + smooth + z) * n + (2 + 2 * z) * rows)})

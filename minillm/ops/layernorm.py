@@ -44,4 +44,4 @@ def flops(x: tuple, w: tuple, b: tuple | None = None, eps: float = 1e-5) -> Flop
     backward = {"shared": Work(elementwise=2 * n), "dx": Work(elementwise=8 * n + 2 * rows), "dw": Work(elementwise=2 * n)}
     if b is not None:
         backward["db"] = Work(elementwise=n)
-    return Flops(Work(elementwise=(7 if b is None else 8) * n + 5 * rows), backward)
+    return Flops(Work(elementwise=(6 if b is None else 7) * n + 5 * rows), backward)

@@ -33,4 +33,5 @@ def backward(dy: Float[Any, "b t d"], cache: tuple, into: Float[Any, "positions 
 
 
 def flops(x: tuple, w: tuple, positions: tuple | None = None) -> Flops:
-    return Flops(Work(elementwise=prod(x)), {"dx": Work(), "dw": Work(elementwise=prod(x))})
+    added = 0 if positions else prod(x[1:])      # the sum over the batch, to the table
+    return Flops(Work(elementwise=prod(x)), {"dx": Work(), "dw": Work(elementwise=prod(x) + added)})

@@ -11,10 +11,16 @@ number and everything is linear in it. That is why the work of backward is done 
 Composed from the table's linear and cross_entropy: replacing either replaces it here too.
 """
 
+from math import prod
+
 from ..arrays import Any, Float, Flops, Int, Work, added, rows_of, wide, xp
 from .cross_entropy import IGNORE
 
 LOGITS_AT_ONCE = 2**21      # 8 MiB in float32: large enough for the matrix products to run at full speed
+
+
+def rows_at_once(w: tuple) -> int:
+    return max(64, LOGITS_AT_ONCE // w[0])
 
 
 class LinearCrossEntropy:
@@ -26,7 +32,7 @@ class LinearCrossEntropy:
                 chunk: int | None = None) -> tuple[tuple[Float[Any, ""], Float[Any, ""]], tuple]:
         """(loss, nll), as cross_entropy gives them. `gradients`: False where no backward will follow. `chunk`: rows at once."""
         np, rows, targets = xp(x), rows_of(x), targets.reshape(-1)
-        chunk = chunk or max(64, LOGITS_AT_ONCE // len(w))
+        chunk = chunk or rows_at_once(w.shape)
         if denominator is None:
             denominator = np.maximum((targets != ignore).sum(), 1).astype(wide(x).dtype)
         total = plain = np.zeros((), wide(x).dtype)
@@ -47,7 +53,7 @@ class LinearCrossEntropy:
         dx, dw = cache
         if dx is None:
             raise ValueError("There are no gradients to hand back: this forward ran with gradients=False.")
-        dx, dw = ((dloss * d).astype(d.dtype, copy=False) for d in (dx, dw))
+        dx, dw = ((dloss * wide(d)).astype(d.dtype, copy=False) for d in (dx, dw))
         return dx, added(dw, into)
 
     def flops(self, x: tuple, w: tuple, targets: tuple, ignore: int = IGNORE, label_smoothing: float = 0.0, z_loss: float = 0.0,
@@ -57,4 +63,8 @@ class LinearCrossEntropy:
         loss = self.cross_entropy.flops((*x[:-1], w[0]), targets, ignore, label_smoothing, z_loss)
         if not gradients:
             return Flops(linear.forward + loss.forward, {})
-        return Flops(linear.forward + loss.forward, {"shared": loss.backward["dx"], **linear.backward})
+        rows, weights = prod(x[:-1]), prod(w)
+        chunks = -(-rows // (chunk or rows_at_once(w)))                      # each adds its part to dw
+        return Flops(linear.forward + loss.forward,
+                     {"shared": loss.backward["dx"], "dx": linear.backward["dx"] + Work(elementwise=prod(x)),
+                      "dw": linear.backward["dw"] + Work(elementwise=(chunks + 1) * weights)})

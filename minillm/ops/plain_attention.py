@@ -16,6 +16,7 @@ Query head i reads key head ⌊i · k / h⌋: the h/k heads of a group are stack
 from math import prod, sqrt
 
 from ..arrays import Any, Bool, Float, Flops, Int, Work, wide, xp
+from .attention import refuse
 
 
 def visible(np: Any, t: int, s: int, causal: bool, window: int | None, documents: Any, mask: Any) -> Bool[Any, "#b #h t s"]:
@@ -40,6 +41,7 @@ class PlainAttention:
                 mask: Bool[Any, "#b #h t s"] | None = None, scale: float | None = None, block: int = 0,
                 keep_probabilities: bool = True) -> tuple[Float[Any, "b t h e"], tuple]:
         """Takes what attention.py takes; `block` and `keep_probabilities` change nothing: all is one block, and it is kept."""
+        refuse(q.shape, k.shape, window, documents)
         (b, t, h, e), (_, s, heads, _), np = q.shape, k.shape, xp(q)
         scale = 1 / sqrt(e) if scale is None else scale
         rows = (b, heads, h // heads * t)                                    # a group's heads, under one another

@@ -24,6 +24,8 @@ from ..arrays import Any, Float, Flops, Int, Work, wide, xp
 class LinearScaling(NamedTuple):
     factor: float
 
+    work = 1        # floating-point operations of `slowed`, for each pair
+
     def slowed(self, f: Float[Any, "pairs"]) -> Float[Any, "pairs"]:
         return f / self.factor
 
@@ -36,6 +38,8 @@ class Llama3Scaling(NamedTuple):
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_max_seq_len: int = 8192
+
+    work = 9
 
     def slowed(self, f: Float[Any, "pairs"]) -> Float[Any, "pairs"]:
         turns = self.original_max_seq_len * f / (2 * pi)
@@ -89,5 +93,6 @@ def backward(dy: Float[Any, "b t h e"], cache: tuple) -> tuple:
 
 
 def flops(x: tuple, positions: tuple | None = None, theta: float = 10_000.0, pairing: str = "half", scaling: Any = None) -> Flops:
-    angles = prod(positions or x[1:2]) * (x[-1] // 2)
-    return Flops(Work(elementwise=3 * prod(x) + 3 * angles), {"dx": Work(elementwise=3 * prod(x) + angles)})
+    pairs = x[-1] // 2
+    angles, frequencies = prod(positions or x[1:2]) * pairs, (2 + (scaling.work if scaling else 0)) * pairs
+    return Flops(Work(elementwise=3 * prod(x) + 3 * angles + frequencies), {"dx": Work(elementwise=3 * prod(x) + angles)})

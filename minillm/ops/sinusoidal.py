@@ -33,4 +33,6 @@ def backward(dy: Float[Any, "b t d"], cache: tuple) -> tuple:
 
 
 def flops(x: tuple, positions: tuple | None = None, theta: float = 10_000.0) -> Flops:
-    return Flops(Work(elementwise=prod(x) + 2 * prod(positions or x[1:2]) * x[2]), {"dx": Work()})
+    d = x[-1]
+    sines, cosines, places = (d + 1) // 2, d // 2, prod(positions or x[1:2])
+    return Flops(Work(elementwise=prod(x) + places * (2 * sines + cosines) + 2 * sines), {"dx": Work()})
