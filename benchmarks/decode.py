@@ -1,6 +1,6 @@
 """Greedy decoding beside transformers' generate: the same Llama with the same weights, in one run, turn by turn.
 
-    python benchmarks/decode.py [--sizes 0 1 2] [--batches 1 16] [--rounds 5] [--tokens 32] [--threads 2]
+    python benchmarks/decode.py [--sizes 0 1 2] [--batches 1 16] [--rounds 5] [--tokens 32] [--threads 2] [--cpu-time]
 
 Every round times transformers, then minillm, then a plain reading of memory; what is printed are medians over the rounds, and the median
 of the rounds' ratios (a busy machine slows all three of a round). The floor is the time to read every weight that a token needs once
@@ -25,6 +25,7 @@ class Settings:
     tokens: int = 32
     prompt: int = 16
     threads: int = 2
+    cpu_time: bool = False                       # count the seconds of the process and not those of the clock: for a busy machine
 
 
 SIZES = (
@@ -38,7 +39,8 @@ def main() -> None:
     settings = tyro.cli(Settings, description=__doc__)
     os.environ["MINILLM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(settings.threads)     # before NumPy and PyTorch are loaded
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    print(f"{settings.threads} threads, {settings.rounds} rounds of {settings.tokens} tokens after a prompt of {settings.prompt}; ms a token")
+    print(f"{settings.threads} thread(s), {'CPU time' if settings.cpu_time else 'clock'}, {settings.rounds} rounds of {settings.tokens} tokens after a prompt of {settings.prompt}; "
+          "ms a token")
     print(f"{'v, d, layers, heads/kv, f':28} {'batch':>5} {'transformers':>13} {'minillm':>9} {'times as fast':>14} "
           f"{'GB/s':>6} {'floor':>7} {'reached':>8}  same tokens")
     for number in settings.sizes:
@@ -100,8 +102,9 @@ def row(number: int, batch: int, theirs, ours, settings: Settings) -> None:
     memory += 1                                  # pages that were never written are not memory yet
     weights = sum(view.nbytes for name, view in ours.params.items() if name != "embedding.weight")
     expected, got = transformers_generate(), minillm_generate()        # the first calls warm up
-    times = [(timed(transformers_generate) / settings.tokens, timed(minillm_generate) / settings.tokens, timed(lambda: reading(memory)))
-             for _ in range(settings.rounds)]
+    clock = time.process_time if settings.cpu_time else time.perf_counter
+    times = [(timed(transformers_generate, clock) / settings.tokens, timed(minillm_generate, clock) / settings.tokens,
+              timed(lambda: reading(memory), clock)) for _ in range(settings.rounds)]
     floors = [weights * read / memory.nbytes for _, _, read in times]
     median = statistics.median
     size = ours.config
@@ -118,10 +121,10 @@ def reading(memory) -> None:
     in_threads(lambda i: memory[i * share:(i + 1) * share].max(), range(num_threads()))
 
 
-def timed(function) -> float:
-    start = time.perf_counter()
+def timed(function, clock) -> float:
+    start = clock()
     function()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 if __name__ == "__main__":

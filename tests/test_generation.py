@@ -8,7 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import minillm
+from minillm import cli
+from minillm.checks import guarded
 from minillm.generation import KVCache, Sampler, stream, stream_text
+from minillm.generation.decoder import LeanBranches, decoder
 from minillm.generation.reader import Reader, context_limit
 from minillm.generation.text import TextStream
 from minillm.ops import REFERENCE
@@ -156,6 +159,13 @@ def test_every_operation_of_the_table_reaches_generation(name):
         assert np.abs(logits - plain_logits).max() > 1e-3, f"{name} was replaced, and generation didn't notice"
         for i, row in enumerate(rows):
             assert_close(logits[i], m(np.array([[*row, 1 + i][:len(row) + step]]))[0, -1], f"{name} replaced, row {i}")
+
+
+def test_the_lean_blocks_run_only_in_place_of_the_reference_operations():
+    assert isinstance(decoder(model()).blocks[0], LeanBranches)
+    for other in (model(ops=REFERENCE.replace(silu=REFERENCE.relu)), model(ops=guarded(REFERENCE)),
+                  minillm.Transformer(minillm.Config(**SHAPE), dtype="float16")):
+        assert decoder(other) is other
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
@@ -495,3 +505,21 @@ def test_a_broken_model_is_said_to_be_broken():
 def test_stream_takes_one_prompt():
     with pytest.raises(ValueError, match="stream writes one text"):
         stream(model(), [[1], [2]])
+
+
+# --- the command line ------------------------------------------------------------------------------------------------------------
+
+def test_the_command_line_streams_the_prompt_and_what_follows_it(monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(minillm, "load", lambda run: opened.append(run) or chain(*(bytes([byte]) for byte in b"abcdefgh")), raising=False)
+    assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--max-new-tokens", "4"]) == 0
+    assert capsys.readouterr().out == "abcdef\n"
+    assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--stop", "f", "zz"]) == 0
+    assert capsys.readouterr().out == "abcde\n"
+    assert opened == ["RUN", "RUN"]
+
+
+def test_a_model_without_a_tokenizer_is_said_to_lack_it(monkeypatch):
+    monkeypatch.setattr(minillm, "load", lambda run: (model(), None), raising=False)
+    with pytest.raises(ValueError, match="RUN holds a model without a tokenizer"):
+        cli.run(["generate", "RUN", "--prompt", "ab"])

@@ -3,6 +3,7 @@
     writer.py      the loop, for one text or a batch of them
     reader.py      what the model reads while it writes, and what happens past the end of its context
     cache.py       the keys and values of the tokens read so far
+    decoder.py     the lean blocks for one token at a time
     sampling.py    from logits to the next token
     text.py        tokens to text while they come
 """

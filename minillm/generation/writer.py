@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Float, blas_threads, num_threads
+from ..arrays import Float
 from ..model import Bigram
 from .reader import BigramReader, Reader
 from .sampling import Sampler
@@ -88,8 +88,7 @@ class Writer:
     def steps(self) -> Iterator[list["Row"]]:
         """Adds a token to every text that has not ended; yields those rows, step by step."""
         for step in range(self.max_new_tokens):
-            with blas_threads(num_threads()):    # a whole matrix for one row of numbers: only threads inside the product can share it
-                logits = self.reader.add([row.last for row in self.rows]) if step else self.reader.read()
+            logits = self.reader.add([row.last for row in self.rows]) if step else self.reader.read()
             logits = logits if isinstance(logits, np.ndarray) else logits.get()
             written = [row for row, z in zip(self.rows, logits, strict=True) if row.write(z[:self.num_choices])]
             if written:

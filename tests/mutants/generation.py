@@ -1,7 +1,7 @@
 """Small errors in generation, each of which keeps shapes and finiteness, and the test that must catch it."""
 
 CACHE, READER, SAMPLING = "minillm/generation/cache.py", "minillm/generation/reader.py", "minillm/generation/sampling.py"
-TEXT, WRITER, BRANCHES = "minillm/generation/text.py", "minillm/generation/writer.py", "minillm/model/branches.py"
+TEXT, WRITER, DECODER, BRANCHES = "minillm/generation/text.py", "minillm/generation/writer.py", "minillm/generation/decoder.py", "minillm/model/branches.py"
 TESTS = "tests/test_generation.py::"
 
 MUTANTS = [
@@ -26,6 +26,18 @@ MUTANTS = [
     dict(name="queries are not turned to their positions", file=BRANCHES,
          old='self.rope(q, context.positions)', new='self.rope(q, None)',
          caught_by=TESTS + "test_cached_logits_are_the_uncached_ones_at_every_position"),
+    dict(name="the lean attention ignores padding", file=DECODER,
+         old="    if mask is not None:\n", new="    if False:\n",
+         caught_by=TESTS + "test_every_row_of_unequal_prompts_is_read_as_if_it_were_alone[multi-head]"),
+    dict(name="the lean attention isn't divided by its sum", file=DECODER,
+         old="    y /= p.sum(-1, keepdims=True)\n", new="    y /= k.shape[1]\n",
+         caught_by=TESTS + "test_every_row_of_unequal_prompts_is_read_as_if_it_were_alone[grouped-query]"),
+    dict(name="the angles of the first step stay", file=DECODER,
+         old="if positions is not self.positions:", new="if self.positions is None:",
+         caught_by=TESTS + "test_every_row_of_unequal_prompts_is_read_as_if_it_were_alone[multi-query]"),
+    dict(name="the lean blocks push a student's operations aside", file=DECODER,
+         old="model.ops is not REFERENCE or model.xp", new="model.xp",
+         caught_by=TESTS + "test_every_operation_of_the_table_reaches_generation"),
     dict(name="the context is never left", file=READER,
          old="if self.limit is not None and any(len(text) > self.limit for text in self.texts):", new="if False:",
          caught_by=TESTS + "test_past_its_context_a_model_reads_the_last_half_anew"),
