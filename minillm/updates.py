@@ -101,6 +101,14 @@ def clip(grads: Float[Any, "n"], max_norm: float, in_place: bool = True) -> tupl
     return norm, scale
 
 
+def average(mean: Float[Any, "n"], params: Float[Any, "n"], decay: float) -> None:
+    """mean ← decay · mean + (1 − decay) · params: an exponential moving average of the weights."""
+    def update(part: tuple) -> None:
+        part[0][...] += (1 - decay) * (part[1] - part[0])
+
+    in_threads(update, chunks(mean, params))
+
+
 def cast(source: Float[Any, "n"], target: Float[Any, "n"]) -> None:
     """target ← source in target's dtype, rounded to nearest even: the 16-bit copy of the float32 masters."""
     def copy(part: tuple) -> None:

@@ -8,12 +8,13 @@ What is not here needs no keeping: the batch of step s is a function of (seed, s
 A folder named step-… is always complete: it got its name when all its files were safely on disk.
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import read_json, remove_folder, write_folder, write_json
+from ..files import read_json_object, remove_folder, write_folder, write_json, write_text
 
 FORMAT = 1      # of state.json and optimizer.safetensors
 
@@ -51,7 +52,7 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
     if not folder.exists():
         write_folder(folder, fill)
     if is_best:
-        write_json(run / "best.json", {"checkpoint": folder.name, "loss": state.best})
+        write_text(run / "best.json", json.dumps({"checkpoint": folder.name, "loss": state.best}) + "\n")
     for old in folders(run)[:-keep]:
         if old.name != best(run):
             remove_folder(old)
@@ -61,7 +62,7 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
 def best(run: Path) -> str | None:
     """The name of the best checkpoint, by validation loss."""
     path = run / "best.json"
-    return read_json(path)["checkpoint"] if path.exists() else None
+    return read_json_object(path)["checkpoint"] if path.exists() else None
 
 
 def load_state(folder: Path, size: int) -> State:
@@ -69,7 +70,7 @@ def load_state(folder: Path, size: int) -> State:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    state = read_json(folder / "state.json")
+    state = read_json_object(folder / "state.json")
     if state.get("format") != FORMAT:
         raise ValueError(f"{folder} is a checkpoint of format {state.get('format')}; this version of minillm reads format {FORMAT}.")
     try:

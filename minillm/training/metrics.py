@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from .files import write_text
+from ..files import write_text
 
 
 class Metrics:
