@@ -7,6 +7,8 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
+from minillm.tokenizer import commands as tokenizer
+
 
 def doctor(json: bool = False) -> int:
     """Look at this machine: what minillm will use, what is missing, and how to get it.
@@ -62,6 +64,8 @@ COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
     generate=generate,
+    tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
+                    encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
 
 

@@ -119,10 +119,10 @@ class Transformer:
         """All but the output matrix: a vector for each token, and what backward needs of each part. `keep`: all of it, only the
         input of each block, so that the rest can be computed again, or nothing."""
         x, parts = self.embed(tokens, params, context)
-        for i, block in enumerate(self.blocks):
+        for i in range(self.config.num_layers):
             with place(f"layers.{i}"):
                 before = x
-                x, cache = block.forward(x, params.layers[i], context)
+                x, cache = self.blocks[i].forward(x, params.layers[i], context)
             if keep != "nothing":
                 parts[f"layers.{i}"] = cache if keep == "all" else before
             del cache                               # or it would still be there while the next block runs

@@ -9,8 +9,8 @@ import tiktoken
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minillm.tokenizer import huggingface, ranks
-from minillm.tokenizer.patterns import PATTERNS
+from minillm.tokenizer import bpe, huggingface, ranks
+from minillm.tokenizer.patterns import PATTERNS, Pattern
 from token_samples import MIXED, SAMPLES, source_code
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -270,9 +270,9 @@ def test_saving_what_a_format_cant_hold_is_a_sentence(tmp_path):
     for name in ("a.tiktoken", "vocab.json"):
         with pytest.raises(ValueError, match="byte-level BPE only, not Unigram"):
             ours.save(tmp_path / name)
-    backwards = minillm.Tokenizer.train(["ab abc bc bc bc"], vocab_size=259)
-    backwards.model.merges.ranks = {pair: -rank for pair, rank in backwards.model.merges.ranks.items()}
-    backwards.model.merges.results = {-rank: i for rank, i in backwards.model.merges.results.items()}
+    tokens = [*(bytes([byte]) for byte in range(256)), b"ab", b"bc", b"abc"]
+    merges = bpe.Merges([(98, 99), (97, 98), (256, 99)], [257, 256, 258])                    # bc before ab: not the order of the ids
+    backwards = minillm.Tokenizer(bpe.ByteBPE(tokens, merges), Pattern("gpt4"))
     with pytest.raises(ValueError, match="merged in another way"):
         ranks.save_tiktoken(backwards, tmp_path / "b.tiktoken")
 

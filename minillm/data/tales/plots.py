@@ -100,7 +100,7 @@ def tell(choices: Telling | Reading, world: World) -> Tale:
                 "A strong wind was blowing", "It was early in spring")
     tale.one_of(", and the birds were singing. ", ", and nobody was in a hurry. ", ", and the streets were quiet. ",
                 ", and the air smelled of bread. ", ", and the clouds looked like sheep. ")
-    plot = PLOTS[tale.one_of(*[beginning.format(hero=hero.name, his=hero.his, it=thing.noun, a_thing=thing.a) for beginning, _ in PLOTS])][1]
+    plot = PLOTS[tale.one_of(*[beginning.format(hero=hero.name, his=hero.his, thing=thing, a_thing=thing.a) for beginning, _ in PLOTS])][1]
     tale.plot, tale.last = plot.__name__, hero
     plot(tale, hero, thing)
     if tale.one_of(END, "\n\nQuestion: ") == 1:
@@ -167,7 +167,7 @@ def lost(tale: Tale, hero: Person, thing: Thing) -> None:
     tale.one_of(f'," said {adviser.name}. "{owner.capital} is ', f'," {adviser.name} answered. "{owner.capital} is ')
     place = tale.place("at ")
     tale.say('." ')
-    tale.last = hero if adviser.he != hero.he else None
+    tale.last = None                             # "she" was the one who is asked next
     tale.goes(hero, place)
     tale.one_of(f" and found {owner.name} there. ", f" and asked {owner.name}. ")
     if tale.one_of('"I found it ', f'"I do not have it," said {owner.name}. ') == 0:
@@ -346,10 +346,10 @@ def lent(tale: Tale, hero: Person, thing: Thing) -> None:
 
 
 # How each plot begins, and how it goes on. No beginning is the beginning of another: by it a reader knows the plot.
-PLOTS = (("{hero} put {his} {it} ", moved),
-         ("{hero} could not find {his} {it}. ", lost),
+PLOTS = (("{hero} put {his} {thing} ", moved),
+         ("{hero} could not find {his} {thing}. ", lost),
          ("{hero} had a present for ", gift),
          ("{hero} had {a_thing}, and ", traded),
          ("{hero} met ", passed_on),
-         ("{hero} left {his} {it} ", stolen),
-         ("{hero} was playing with {his} {it} when ", lent))
+         ("{hero} left {his} {thing} ", stolen),
+         ("{hero} was playing with {his} {thing} when ", lent))
