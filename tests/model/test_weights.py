@@ -94,7 +94,7 @@ def test_a_saved_model_comes_back_with_its_config_and_every_bit(tmp_path, name):
     assert ("only minillm.load opens it" in sentence) == name.startswith("native"), sentence
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["llama tied with biases", "gpt2", "native sinusoidal"])
 @pytest.mark.parametrize("most", [1, 2000])
 def test_shards_hold_the_same_and_no_more_than_they_may(tmp_path, name, most):
     model = model_of(CONFIGS[name])
@@ -398,7 +398,7 @@ def noisy(tmp_path_factory):
     return folder, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(st.data())
 def test_no_noise_in_a_folder_makes_more_than_a_sentence(noisy, data):
     """A few bytes of one file are changed, or its end is cut off. Either the folder is refused, or it is a model that computes."""
