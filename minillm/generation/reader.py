@@ -15,7 +15,7 @@ from .cache import KVCache
 from .decoder import decoder
 
 # Multiply-adds from which it pays to share a matrix product among threads. One row times a matrix of 768 × 2304 took 0.6 of the time on
-# two threads, 256 × 768 the same; and where other programs want the cores, threads wait for each other up to 10 times as long as they work.
+# two threads, 256 × 768 the same; and where other programs want the cores, threads wait for each other many times as long as they work.
 SHARED = 1 << 20
 
 

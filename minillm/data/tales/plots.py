@@ -72,7 +72,7 @@ class Tale:
 
     def says(self, who: Person, words: str) -> None:
         if self.one_of(f'"{words}," ', f'{who.name} said, "{words}." ') == 0:
-            self.one_of(f"said {who.name}. ", f"{who.name} answered. ")
+            self.one_of(f"said {who.name}. ", f"{who.name} called. ")
         self.last = who
 
     def asks(self, who: Person, words: str) -> None:
@@ -286,7 +286,7 @@ def stolen(tale: Tale, hero: Person, thing: Thing) -> None:
     here = tale.place("at ")
     tale.one_of(" and forgot it. Soon a ", ". Then a ")
     animal = tale.animal()
-    tale.one_of(" found it and carried it to ", " took it and ran to ")
+    tale.one_of(" found it and carried it to ", " took it and hurried to ")
     there = tale.place()
     tale.one_of(". Only ", ", but ")
     witness = tale.person()
@@ -319,7 +319,7 @@ def lent(tale: Tale, hero: Person, thing: Thing) -> None:
     friend = tale.person()
     tale.say(" came by. ")
     tale.asks(friend, f"May I borrow your {it}")
-    tale.one_of('"Yes, but bring it back ', '"If you bring it back ')
+    tale.one_of('"Yes, but bring it back ', '"Yes, if you bring it back ')
     when = ("before dinner", "before it is dark", "tomorrow")[tale.one_of("before dinner", "before it is dark", "tomorrow")]
     tale.one_of(f'," said {hero.name}. ', f'," {hero.name} answered. ')
     tale.last = None
