@@ -55,7 +55,8 @@ def added(gradient: Any, into: Any) -> Any:
 
 
 def add_at(target: Float[Any, "v d"], ids: Int[Any, "n"], rows: Float[Any, "n d"]) -> None:
-    """target[ids[i]] += rows[i] for every i, also where ids repeat. In order, so the same bits every time."""
+    """target[ids[i]] += rows[i] for every i, also where ids repeat. On the CPU in order, so the same bits every time; CuPy adds in any
+    order, so a GPU that needs the same bits runs a kernel of its own."""
     if not isinstance(target, np.ndarray):
         return xp(target).add.at(target, ids, rows)
     for i, row in zip(ids.tolist(), rows):       # 2 to 12 times faster than np.add.at on whole rows
