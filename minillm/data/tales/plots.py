@@ -255,7 +255,7 @@ def passed_on(tale: Tale, hero: Person, thing: Thing) -> None:
     carrier = tale.person()
     tale.say(" ")
     here = tale.place("at ")
-    tale.one_of(f" and gave {carrier.him} {hero.his} {thing}. ", f". {hero.name} had {thing.a} and gave it to {carrier.name}. ")
+    tale.one_of(f" and gave {carrier.him} {thing.a}. ", f". {hero.name} had {thing.a} and gave it to {carrier.name}. ")
     tale.one_of('"Please take it to ', '"This is for ')
     receiver = tale.person()
     tale.one_of(f'," said {hero.name}. "{receiver.capital} is waiting ', f'," {hero.name} said. "You will find {receiver.him} ')
