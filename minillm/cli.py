@@ -6,6 +6,8 @@ import traceback
 
 import tyro
 
+from minillm.tokenizer import commands as tokenizer
+
 
 def doctor() -> int:
     """Look at this machine: what minillm will use, what is missing, and how to get it."""
@@ -25,6 +27,8 @@ class Group(dict):
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
+    tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
+                    encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
 
 

@@ -44,6 +44,7 @@ def load(path: Path, **options: Any) -> Tokenizer:
 
 def save(tokenizer: Tokenizer, path: Path) -> None:
     """The name says the format: *.tiktoken, vocab.json (with merges.txt), *.json, else a folder for transformers."""
+    path.parent.mkdir(parents=True, exist_ok=True)           # an hour of training isn't lost for want of a folder
     if path.suffix == ".tiktoken":
         ranks.save_tiktoken(tokenizer, path)
     elif path.name == "vocab.json":

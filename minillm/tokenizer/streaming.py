@@ -113,8 +113,9 @@ def last_ascii(text: str) -> int:
     return max(i, 0)
 
 
-def blocks(parts: Iterable[str | int], settled: Callable[[str], int], size: int = BLOCK) -> Iterator[str | int]:
+def blocks(parts: Iterable[str | int], settled: Callable[[str], int], size: int | None = None) -> Iterator[str | int]:
     """Joins and cuts the texts of a stream into blocks of about `size` characters that end where `settled` says."""
+    size = size or BLOCK
     held, length, goal = [], 0, size
     for part in parts:
         if isinstance(part, int):
@@ -136,7 +137,7 @@ def blocks(parts: Iterable[str | int], settled: Callable[[str], int], size: int 
 class StreamDecoder:
     """Token by token to text, holding back the bytes of a character that isn't complete yet.
 
-        decoder = StreamDecoder(tokenizer);  decoder.push(token_id) → text;  …;  decoder.finish() → the rest
+        decoder = StreamDecoder(tokenizer);  decoder.push(id, …) → text;  …;  decoder.finish() → the rest
     """
 
     def __init__(self, tokenizer, errors: str = "replace"):
@@ -144,8 +145,8 @@ class StreamDecoder:
         self.decoder = codecs.getincrementaldecoder("utf-8")(errors)
         self.strip = tokenizer.strips_a_space
 
-    def push(self, token_id: int) -> str:
-        data = self.tokenizer.token_bytes([token_id])
+    def push(self, *ids: int) -> str:
+        data = self.tokenizer.token_bytes(ids)
         if self.strip and data:
             data, self.strip = data.removeprefix(b" "), False
         return self.decoder.decode(data)

@@ -87,7 +87,7 @@ def test_log_likelihood_is_the_sum_over_all_segmentations():
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_segmentations_are_drawn_with_their_probabilities(temperature):
     scores = {"a": -1.0, "b": -1.5, "ab": -2.0, "ba": -2.2, "aba": -3.5}
-    model, generator, n = model_of(scores), np.random.default_rng(0), 20_000
+    model, generator, n = model_of(scores), np.random.default_rng(0), 4_000
     drawn = Counter(tuple(model.sample_piece("abab", temperature, generator)) for _ in range(n))
     chances = {tuple(model.names.index(token) for token in way): math.exp(sum(scores[token] for token in way) / temperature)
                for way in naive.segmentations("abab", scores)}
@@ -100,10 +100,10 @@ def test_segmentations_are_drawn_with_their_probabilities(temperature):
 
 def test_sampling_a_text_gives_the_text_back_and_many_segmentations(tokenizer):
     text = SAMPLES["english"]
-    drawn = [tuple(tokenizer.sample(text, seed=seed)) for seed in range(5)]
+    drawn = [tuple(tokenizer.sample(text, temperature=4.0, seed=seed)) for seed in range(5)]
     assert len(set(drawn)) == 5 and all(tokenizer.decode(ids) == text for ids in drawn)
     assert tokenizer.sample(text, temperature=1e-3) == tokenizer.encode(text)
-    assert tokenizer.sample(text, seed=3) == list(drawn[3])
+    assert tokenizer.sample(text, temperature=4.0, seed=3) == list(drawn[3])
 
 
 @pytest.mark.parametrize("x", [0.05, 0.5, 1.0, 3.7, 250.0])
@@ -115,7 +115,7 @@ def test_digamma_is_the_derivative_of_log_gamma(x):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return minillm.Tokenizer.train([MIXED, source_code(60_000)], vocab_size=1000, model="unigram", special_tokens=["</s>"], processes=1)
+    return minillm.Tokenizer.train([MIXED, source_code(15_000)], vocab_size=700, model="unigram", special_tokens=["</s>"], processes=1)
 
 
 @settings(max_examples=200)
@@ -130,8 +130,8 @@ def test_the_names_of_bytes_in_a_text_are_text(tokenizer, text):
 
 
 def test_the_size_is_the_one_asked_for(tokenizer):
-    assert tokenizer.vocab_size == 1000 and tokenizer.special_tokens == {"</s>": 999}
-    assert len(set(tokenizer.model.names)) == 999
+    assert tokenizer.vocab_size == 700 and tokenizer.special_tokens == {"</s>": 699}
+    assert len(set(tokenizer.model.names)) == 699
 
 
 def test_a_small_corpus_gives_a_smaller_vocabulary_and_says_so(caplog):
@@ -153,9 +153,11 @@ def test_the_library_reads_it_and_gives_the_same_ids(tokenizer, tmp_path):
         assert library.decode(ids) == text, kind
 
 
+@pytest.mark.slow
 def test_held_out_text_is_as_likely_as_with_the_librarys_trainer():
-    text = source_code(130_000)
-    train, held_out = text[:100_000], text[100_000:]
+    text = source_code(150_000)
+    parts = [text[i:i + 2000] for i in range(0, len(text), 2000)]
+    train, held_out = "".join(part for i, part in enumerate(parts) if i % 10), "".join(parts[::10])
     size = 800
     theirs = tokenizers.Tokenizer(models.Unigram())
     theirs.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
