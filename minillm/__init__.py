@@ -8,11 +8,13 @@ __version__ = "0.1.0"
 PUBLIC = {
     "Bigram": "minillm.model",
     "Config": "minillm.model",
+    "Tokenizer": "minillm.tokenizer",
     "Transformer": "minillm.model",
     "generate": "minillm.generation",
     "gradient_check": "minillm.checks",
     "load": "minillm.model",
     "save": "minillm.model",
+    "train": "minillm.training",
 }
 
 __all__ = [*PUBLIC]

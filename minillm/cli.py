@@ -7,11 +7,17 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
+from minillm.tokenizer import commands as tokenizer
 
-def doctor() -> int:
-    """Look at this machine: what minillm will use, what is missing, and how to get it."""
+
+def doctor(json: bool = False) -> int:
+    """Look at this machine: what minillm will use, what is missing, and how to get it.
+
+    Args:
+        json: print what was found as JSON.
+    """
     from minillm import doctor
-    return doctor.run()
+    return doctor.run(json)
 
 
 def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
@@ -58,6 +64,8 @@ COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
     generate=generate,
+    tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
+                    encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
 
 

@@ -25,9 +25,9 @@ CHUNK = 2**15       # numbers: 128 KiB of each array in float32
 def chunks(*arrays: Any) -> Iterator[tuple]:
     """The arrays (all of one length) cut into equal short views; on a GPU, in one piece."""
     size, step = len(arrays[0]), CHUNK if isinstance(arrays[0], numpy.ndarray) else len(arrays[0]) or 1
-    for name, array in enumerate(arrays):
+    for number, array in enumerate(arrays, 1):
         if len(array) != size:
-            raise ValueError(f"An update needs arrays of one length; the first has {size} numbers, number {name + 1} has {len(array)}.")
+            raise ValueError(f"An update needs arrays of one length; the first has {size} numbers, number {number} has {len(array)}.")
     return (tuple(array[i:i + step] for array in arrays) for i in range(0, size, step))
 
 
@@ -99,6 +99,14 @@ def clip(grads: Float[Any, "n"], max_norm: float, in_place: bool = True) -> tupl
     if in_place and scale != 1:
         in_threads(lambda part: part[0].__imul__(scale), chunks(grads))
     return norm, scale
+
+
+def average(mean: Float[Any, "n"], params: Float[Any, "n"], decay: float) -> None:
+    """mean ← decay · mean + (1 − decay) · params: an exponential moving average of the weights."""
+    def update(part: tuple) -> None:
+        part[0][...] += (1 - decay) * (part[1] - part[0])
+
+    in_threads(update, chunks(mean, params))
 
 
 def cast(source: Float[Any, "n"], target: Float[Any, "n"]) -> None:

@@ -489,7 +489,7 @@ def test_prompts_may_be_lists_or_arrays():
     ([1], dict(repetition_penalty=0.0), "repetition_penalty must be a positive number"),
     ([1], dict(stop="END"), "need the tokenizer"),
     ([1], dict(stop=["END", ""], tokenizer=Pieces(b"a")), "stop string can't be empty"),
-], ids=lambda part: part if isinstance(part, str) else "")
+], ids=lambda value: None if isinstance(value, dict) else str(value))
 def test_what_can_not_be_done_is_said_in_a_sentence(prompt, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         minillm.generate(model(), prompt, **options)

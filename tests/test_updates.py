@@ -93,11 +93,12 @@ def threads():
 
 
 @EACH
-def test_any_number_of_threads_gives_the_same_bits(update, threads):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_number_of_threads_gives_the_same_bits(update, dtype, threads):
     results = []
     for n in (1, 2, 3):
         threads(n)
-        state = drawn(5 * CHUNK + 123, dtype="float32")
+        state = drawn(5 * CHUNK + 123, dtype=dtype)
         update(*state)
         results.append(b"".join(array.tobytes() for array in state))
     assert results[0] == results[1] == results[2]

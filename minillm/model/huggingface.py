@@ -84,12 +84,12 @@ def joined(params: Mapping[str, Any], layout: Layout, head_size: int) -> Float[A
     return array.T if layout.transposed else array
 
 
-def interleaved(x: Float[Any, "*d he"], e: int) -> Float[Any, "*d he"]:
+def interleaved(x: Float[Any, "*rows n"], e: int) -> Float[Any, "*rows n"]:
     """Each head's channels 0 … e/2−1, e/2 … e−1 in the order 0, e/2, 1, e/2+1, …"""
     return x.reshape(*x.shape[:-1], -1, 2, e // 2).swapaxes(-1, -2).reshape(x.shape)
 
 
-def halved(x: Float[Any, "*d he"], e: int) -> Float[Any, "*d he"]:
+def halved(x: Float[Any, "*rows n"], e: int) -> Float[Any, "*rows n"]:
     """The inverse: first the even channels of each head, then the odd ones."""
     return x.reshape(*x.shape[:-1], -1, e // 2, 2).swapaxes(-1, -2).reshape(x.shape)
 

@@ -9,6 +9,7 @@
 Backward goes through the same lines in reverse. A tied matrix was used at both ends, so it collects gradients from both.
 """
 
+import copy
 from math import prod
 from typing import Any, Literal, NamedTuple
 
@@ -50,12 +51,21 @@ class Transformer:
     def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
         self.config, self.dtype, self.device = config, _dtype(dtype), device
         self.xp = _array_module(device)
-        self.ops = REFERENCE if ops is None else ops
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
         if seed is not None:
             initialise(self.params, config, seed)
-        self.blocks = [block(config, self.ops, i) for i in range(config.num_layers)]
-        self.norm = self.ops.rmsnorm if config.norm == "rmsnorm" else self.ops.layernorm
+        self._run_on(REFERENCE if ops is None else ops)
+
+    def with_ops(self, ops: Ops) -> "Transformer":
+        """The same model, with the very same parameters, on another table."""
+        other = copy.copy(self)
+        other._run_on(ops)
+        return other
+
+    def _run_on(self, ops: Ops) -> None:
+        self.ops = ops
+        self.blocks = [block(self.config, ops, i) for i in range(self.config.num_layers)]
+        self.norm = ops.rmsnorm if self.config.norm == "rmsnorm" else ops.layernorm
 
     # --- what people call ---
 
@@ -119,10 +129,10 @@ class Transformer:
         """All but the output matrix: a vector for each token, and what backward needs of each part. `keep`: all of it, only the
         input of each block, so that the rest can be computed again, or nothing."""
         x, parts = self.embed(tokens, params, context)
-        for i, block in enumerate(self.blocks):
+        for i in range(self.config.num_layers):
             with place(f"layers.{i}"):
                 before = x
-                x, cache = block.forward(x, params.layers[i], context)
+                x, cache = self.blocks[i].forward(x, params.layers[i], context)
             if keep != "nothing":
                 parts[f"layers.{i}"] = cache if keep == "all" else before
             del cache                               # or it would still be there while the next block runs

@@ -33,7 +33,8 @@ from .parameters import Parameters
 from .safetensors import BYTES, FLOATS, Stored, Written, read_header, rounded
 from .transformer import Transformer
 
-CONFIG, WEIGHTS, INDEX, TOKENIZER = "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+TOKENIZERS = "tokenizer.json", "vocab.json"      # the second in old folders
 SHARD = re.compile(r"[A-Za-z0-9_.-]{1,200}\.safetensors")       # a file beside the index: no folders, no "..", no odd characters
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
@@ -79,11 +80,13 @@ def sharded_tensors(folder: Path) -> dict[str, Stored]:
     where = read_json_object(index).get("weight_map")
     if not isinstance(where, dict) or not all(isinstance(file, str) for file in where.values()):
         raise ValueError(f"{index} must have a weight_map, from each tensor's name to the name of its file, not {quoted(where)}.")
-    for file in sorted(set(where.values())):
+    files = sorted(set(where.values()))
+    for file in files:
         if not SHARD.fullmatch(file):
             raise ValueError(f"{index} names the file {quoted(file)}; it must be a .safetensors file in the same folder.")
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{index} names the file {file}, which isn't there: was the download complete?")
+    for file in files:
         found = read_header(folder / file)
         promised = {name for name, place in where.items() if place == file}
         if found.keys() != promised:
@@ -144,7 +147,7 @@ def refuse_second_output(folder: Path, tensor: Stored, embedding: Float[Any, "v 
 
 
 def load_tokenizer(folder: Path) -> Any:
-    if not (folder / TOKENIZER).exists():
+    if not any((folder / name).exists() for name in TOKENIZERS):
         return None
     from ..tokenizer import Tokenizer            # a model without a tokenizer needs none of it
     try:

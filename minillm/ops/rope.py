@@ -70,8 +70,8 @@ def halves(x: Float[Any, "*bth e"], pairing: str) -> tuple[Float[Any, "*bth pair
 def turned(x: Float[Any, "b t h e"], cos: Any, sin: Any, pairing: str) -> Float[Any, "b t h e"]:
     y = xp(x).empty(x.shape, x.dtype)
     (x1, x2), (y1, y2) = halves(wide(x), pairing), halves(y, pairing)
-    y1[...] = x1 * cos - x2 * sin
-    y2[...] = x1 * sin + x2 * cos
+    y1[...] = (x1 * cos - x2 * sin).astype(y.dtype, copy=False)
+    y2[...] = (x1 * sin + x2 * cos).astype(y.dtype, copy=False)
     return y
 
 

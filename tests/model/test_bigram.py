@@ -38,8 +38,7 @@ def test_counted_probabilities_are_the_shares(texts, alpha):
 @settings(max_examples=25)
 @given(TEXTS)
 def test_the_gradient_is_zero_at_the_counted_solution(texts):
-    """No gradient descent could leave it: it is what training aims at. (With everything seen at least once in a while; the
-    logarithm of a share of zero is −∞, and its gradient is zero as well.)"""
+    """Gradient descent can't leave it: it is what training aims at. (What never occurred has a weight of −∞, and gradient 0 too.)"""
     model = Bigram.counted(texts[:, :-1], texts[:, 1:], V)
     loss, grads = model.loss_and_grads(texts[:, :-1], texts[:, 1:])
     assert np.isfinite(loss)

@@ -132,7 +132,7 @@ def test_no_config_makes_more_than_a_sentence(values, data):
     for _ in range(data.draw(st.integers(1, 3))):
         tables = [values, *(value for value in values.values() if isinstance(value, dict) and value)]
         table = data.draw(st.sampled_from(tables))
-        table[data.draw(st.sampled_from([*table, "minillm", "rope_scaling", "x"]))] = data.draw(ODD)
+        table[data.draw(st.sampled_from([*table, "minillm", "rope_scaling", "x"]))] = copy.deepcopy(data.draw(ODD))
     try:
         config, family = read_config(values, "config.json")
     except ValueError as problem:

@@ -28,7 +28,7 @@ def test_the_weights_gradient_sums_over_rows_however_they_are_arranged():
 
 
 def test_sums_over_many_rows_of_16_bit_numbers_are_made_in_float32():
-    """In float16, 5000 ones add up to 2048, since 2049 can't be written."""
-    x, w, b = np.ones((5000, 1), np.float16), np.ones((1, 1), np.float16), np.ones(1, np.float16)
-    _, dw, db = linear.backward(np.ones((5000, 1), np.float16), linear.forward(x, w, b)[1])
-    assert dw == 5000 and db == 5000
+    """5001 can't be written in float16, where there is nothing between 5000 and 5004."""
+    x, w, b = np.ones((5001, 1), np.float16), np.ones((1, 1), np.float16), np.ones(1, np.float16)
+    _, dw, db = linear.backward(np.ones((5001, 1), np.float16), linear.forward(x, w, b)[1])
+    assert dw == 5001 and db == 5001

@@ -80,9 +80,9 @@ def test_llama3_scaling_slows_only_the_slow_pairs():
 
 
 def test_far_positions_are_exact_in_float32():
-    x = np.ones(4)
-    exact, found = turned(x, 1_000_000), turned(x.astype(np.float32), 1_000_000)
-    assert found.dtype == np.float32 and np.abs(found - exact).max() < 3e-7
+    angles = 999_983 * 1234.5 ** (-np.arange(4) / 4)
+    found = turned(np.array([1, 1, 1, 1, 0, 0, 0, 0], np.float32), 999_983, theta=1234.5)
+    assert found.dtype == np.float32 and np.abs(found - [*np.cos(angles), *np.sin(angles)]).max() < 1e-7
 
 
 def test_what_can_not_be_turned_is_refused_with_a_sentence():

@@ -1,0 +1,1 @@
+"""What models are trained on: corpora, token shards, and batches from them."""

@@ -1,0 +1,62 @@
+"""Every picture of minillm: one style, colours that colour-blind readers can tell apart. matplotlib is loaded when a picture is made."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Okabe and Ito's colours, in the order in which they are used.
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442"]
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
+         "grid.alpha": 0.3, "axes.axisbelow": True, "figure.dpi": 100, "savefig.dpi": 150, "legend.frameon": False}
+
+
+def figure(columns: int = 1, width: float = 6.4, height: float = 4.0) -> tuple[Any, list[Any]]:
+    """A figure in our style with axes side by side. It belongs to no window, so nothing is left open."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    with matplotlib.rc_context(STYLE):
+        made = Figure(figsize=(width * columns, height), layout="constrained")
+        axes = made.subplots(1, columns, squeeze=False)[0]
+        for each in axes:
+            each.set_prop_cycle(color=COLOURS)
+    return made, list(axes)
+
+
+def save(made: Any, path: str | Path) -> None:
+    import matplotlib
+    with matplotlib.rc_context(STYLE):
+        made.savefig(path)
+
+
+def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:
+    """A group of bars for each column of the table, in it a bar for each row, with its number above."""
+    kinds = list(next(iter(table.values())))
+    width = 0.8 / len(table)
+    for i, (name, row) in enumerate(table.items()):
+        places = [k - 0.4 + (i + 0.5) * width for k in range(len(kinds))]
+        bars = axes.bar(places, [row[kind] for kind in kinds], width * 0.92, label=name, color=COLOURS[i % len(COLOURS)])
+        axes.bar_label(bars, fmt="%.1f", fontsize=7, padding=1)
+    axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
+
+
+def compression(table: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
+    """Bytes per token, by tokenizer and kind of text, as a PNG."""
+    made, (axes,) = figure(width=max(6.4, 1.1 * len(next(iter(table.values())))))
+    grouped_bars(axes, table)
+    axes.set_ylabel("bytes per token (more is better)")
+    if len(table) > 1:
+        axes.legend()
+    save(made, path)
+
+
+def vocabulary(name: str, kinds: Mapping[str, float], lengths: Sequence[int], path: str | Path) -> None:
+    """One tokenizer: bytes per token by kind of text, and how long its tokens are, as a PNG."""
+    made, (left, right) = figure(columns=2)
+    grouped_bars(left, {name: kinds})
+    left.set_ylabel("bytes per token (more is better)")
+    longest = max(lengths, default=1)
+    right.hist(lengths, bins=[n - 0.5 for n in range(1, min(longest, 32) + 2)], color=COLOURS[0])
+    right.set_xlabel("length of a token (bytes)")
+    right.set_ylabel("number of tokens")
+    made.suptitle(name)
+    save(made, path)

@@ -1,0 +1,139 @@
+"""Files to shards of tokens: read in one process, encoded in several, written in order, resumed after an interruption."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from minillm.data.shards import open_shard, smallest_dtype, write_shard
+from minillm.tokenizer.processes import spread
+from minillm.tokenizer.tokenizer import Special, Tokenizer
+from minillm.tokenizer.training import read_text
+
+SHARD = 1 << 24              # tokens in a shard, at least: 32 MB of uint16
+
+
+@dataclass
+class Block:
+    """A stretch of a file, or a special token in it, that is encoded on its own: the number-th of its file, counted from 1."""
+
+    part: str | int
+    file: int
+    number: int
+    ends_file: bool = False
+
+
+def encode_files(tokenizer: Tokenizer, files: Sequence[str | Path], out: str | Path, *, allowed_special: Special = "all",
+                 disallowed_special: Special = (), end_of_document: str | None = None, shard_tokens: int = SHARD,
+                 processes: int | None = None, progress: bool = False) -> list[Path]:
+    """Writes the tokens of the files, one after the other, as shards into the folder `out`; returns the shards' paths.
+
+    A document begins with each file, and after each end_of_document (a special token; by default the tokenizer's end of text,
+    if it has one), which is put after each file too. Run again after an interruption it goes on after the last whole shard,
+    and the shards are those of an uninterrupted run, for any number of processes. Bytes that aren't UTF-8 become U+FFFD."""
+    folder, paths = Path(out), [Path(file) for file in files]
+    if not paths:
+        raise ValueError("There are no files to encode.")
+    end = end_of_document_id(tokenizer, end_of_document)
+    about = {"files": [[path.name, os.stat(path).st_size] for path in paths], "end": end, "shard_tokens": shard_tokens,
+             "allowed_special": names(allowed_special), "disallowed_special": names(disallowed_special)}
+    done, place = resume(folder, about, tokenizer.hash())
+    writer = ShardWriter(folder, len(done), tokenizer, about, end, place["begins"])
+    total = sum(size for _, size in about["files"])
+    with tqdm(total=total, desc="encoding", unit="B", unit_scale=True, disable=not progress) as bar:
+        bar.update(sum(size for _, size in about["files"][:place["file"]]))
+        tasks = read_blocks(tokenizer, paths, place["file"], place["blocks"], allowed_special, disallowed_special)
+        for block, size, ids in spread(encode_block, tokenizer, tasks, processes):
+            writer.add(block, np.frombuffer(ids, np.uint32))
+            bar.update(size)
+    return done + writer.finish()
+
+
+def names(special: Special) -> str | list[str]:
+    return special if isinstance(special, str) else sorted(special)
+
+
+def end_of_document_id(tokenizer: Tokenizer, name: str | None) -> int | None:
+    if name is not None and name not in tokenizer.special_tokens:
+        has = ", ".join(tokenizer.special_tokens) or "none"
+        raise ValueError(f"The end of a document, {name!r}, isn't a special token of this tokenizer. It has: {has}.")
+    if name is None:
+        name = next((each for each in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>") if each in tokenizer.special_tokens), None)
+    return None if name is None else tokenizer.special_tokens[name]
+
+
+def resume(folder: Path, about: dict[str, Any], tokenizer_hash: str) -> tuple[list[Path], dict[str, Any]]:
+    """The whole shards that are there, and the place where they end: after how many blocks of which file."""
+    done: list[Path] = []
+    place = {"file": 0, "blocks": 0, "begins": True}
+    while (path := folder / f"{len(done):05d}.bin").with_suffix(".json").exists():
+        shard = open_shard(path, tokenizer_hash)
+        shard.verify()
+        if {name: shard.header.source.get(name) for name in about} != about:
+            raise ValueError(f"{folder} has shards of other files, or with other settings, in it. Choose an empty folder, or delete them.")
+        place = {name: shard.header.source[name] for name in place}
+        done.append(path)
+    return done, place
+
+
+def read_blocks(tokenizer: Tokenizer, paths: Sequence[Path], first: int, skip: int, allowed: Special, disallowed: Special) -> Iterator[Block]:
+    """The files as blocks, but for those before `first` and the first `skip` blocks of that one."""
+    for number, path in enumerate(paths[first:], first):
+        block = Block("", number, 0)
+        for part in tokenizer.blocks(read_text(path), allowed, disallowed):
+            if block.number > (skip if number == first else 0):
+                yield block
+            block = Block(part, number, block.number + 1)
+        block.ends_file = True
+        yield block
+
+
+def encode_block(tokenizer: Tokenizer, block: Block) -> tuple[Block, int, bytes]:
+    """The block without its text, which needn't travel back; the number of its bytes; its ids."""
+    ids = tokenizer.encode_block(block.part)
+    size = len(block.part.encode()) if isinstance(block.part, str) else 0
+    return replace(block, part="" if isinstance(block.part, str) else block.part), size, ids
+
+
+class ShardWriter:
+    """Collects ids until they fill a shard, and remembers where documents begin."""
+
+    def __init__(self, folder: Path, number: int, tokenizer: Tokenizer, about: dict[str, Any], end: int | None, begins: bool):
+        self.folder, self.number, self.about, self.end = folder, number, about, end
+        self.hash, self.vocab_size, self.dtype = tokenizer.hash(), tokenizer.vocab_size, smallest_dtype(tokenizer.vocab_size)
+        self.ids: list[np.ndarray] = []
+        self.documents: list[int] = []
+        self.written: list[Path] = []
+        self.count, self.begins = 0, begins                  # begins: the next token is the first of a document
+
+    def add(self, block: Block, ids: np.ndarray) -> None:
+        if ids.size:
+            if self.begins:
+                self.documents.append(self.count)
+            self.keep(ids)
+            self.begins = isinstance(block.part, int) and block.part == self.end
+        if block.ends_file and not self.begins:
+            self.keep(np.array([] if self.end is None else [self.end]))
+            self.begins = True
+        if self.count >= self.about["shard_tokens"]:
+            self.write(*((block.file + 1, 0) if block.ends_file else (block.file, block.number)))
+
+    def keep(self, ids: np.ndarray) -> None:
+        self.ids.append(ids.astype(self.dtype))
+        self.count += ids.size
+
+    def write(self, file: int, blocks: int) -> None:
+        source = {**self.about, "file": file, "blocks": blocks, "begins": self.begins}
+        tokens = np.concatenate(self.ids) if self.ids else np.zeros(0, self.dtype)
+        self.written.append(write_shard(self.folder, self.number, tokens, tokenizer=self.hash, vocab_size=self.vocab_size,
+                                        documents=self.documents, source=source))
+        self.number, self.ids, self.documents, self.count = self.number + 1, [], [], 0
+
+    def finish(self) -> list[Path]:
+        if self.count or not self.number:
+            self.write(len(self.about["files"]), 0)
+        return self.written

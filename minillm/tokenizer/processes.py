@@ -1,0 +1,77 @@
+"""Work spread over processes: the same results in the same order, whatever their number."""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from typing import Any
+
+from minillm.arrays import num_threads
+
+_shared: Any = None          # in a worker: what every task needs
+
+
+def spread(function: Callable[[Any, Any], Any], shared: Any, tasks: Iterable[Any], processes: int | None = None) -> Iterator[Any]:
+    """function(shared, task) for each task, in order. No more than two tasks a process are taken from `tasks` in advance.
+
+    `function` must be a module's function. With one process (None: as many as there are cores), or one task, nothing is started."""
+    processes = num_threads() if processes is None else processes
+    if processes < 1:
+        raise ValueError(f"The number of processes must be 1 or more, not {processes}.")
+    tasks = iter(tasks)
+    first = list(islice(tasks, 2))
+    tasks = chain(first, tasks)
+    if processes == 1 or len(first) < 2:
+        yield from (function(shared, task) for task in tasks)
+        return
+    waiting: deque = deque()
+    with _quiet_start():
+        pool = ProcessPoolExecutor(processes, multiprocessing.get_context(_start_method()), _begin, (shared,))
+        for task in islice(tasks, 2 * processes):
+            waiting.append(pool.submit(_run, function, task))
+    try:
+        while waiting:
+            yield waiting.popleft().result()
+            for task in islice(tasks, 1):
+                waiting.append(pool.submit(_run, function, task))
+    except BrokenProcessPool:
+        raise OSError("A worker process was killed, perhaps because memory ran out. Fewer processes need less of it.") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_method() -> str:
+    """Forking is quick and shares memory, but a process with several Python threads may fork while one holds a lock."""
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Starts workers that leave the calling script alone: spawned ones would run it again, and need nothing from it.
+    Python warns of forking beside any thread; those of BLAS, all that is left here, are never used by the workers."""
+    main = sys.modules["__main__"]
+    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            yield
+    finally:
+        main.__dict__.update(hidden)
+
+
+def _begin(shared: Any) -> None:
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)             # Ctrl-C is the parent's business: it stops handing out work
+
+
+def _run(function: Callable[[Any, Any], Any], task: Any) -> Any:
+    return function(_shared, task)

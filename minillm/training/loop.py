@@ -1,0 +1,228 @@
+"""The training loop: batch, gradient, clip, update; and around it all that makes a run survive.
+
+    for step s:   batch of s  →  loss and gradient  →  norm, clip  →  learning rate of s  →  AdamW  →  a line in metrics.jsonl
+
+Everything in step s is a function of the parameters, the moments, the seed and s. So a checkpoint needs to hold nothing else, and a run
+that was killed and resumed ends with the same bits as one that wasn't.
+
+A step whose loss or gradient isn't finite is not taken. The parameters are then still those from before it: they are saved, and the
+same batch is put through the guarded table, which names the first operation that went bad.
+"""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+
+from .. import updates
+from ..arrays import reuse_memory
+from ..checks import guarded
+from . import checkpoint
+from .metrics import Metrics
+from .run_folder import claimed, require_space
+from .schedule import learning_rate
+from .settings import FREE_TO_CHANGE, Settings
+from .step import IGNORE, Gradients, loss_and_grads
+
+
+class Result(NamedTuple):
+    steps: int                      # updates done, of this run and the runs it went on from
+    loss: float                     # of the last step
+    validation: float | None        # the last validation loss, in nats per token
+    best: float | None              # the lowest
+    stopped_by: str | None          # "SIGINT" or "SIGTERM", if it was asked to stop
+    ema: Any                        # the average of the weights (flat), if it was kept
+
+
+class TrainingProblem(ValueError):
+    """A run that can't go on: the sentence says at which step, why, and what to do."""
+
+
+def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, out: Path | str | None = None, resume: bool = False,
+          settings: Settings | None = None, progress: bool | None = None, on_step: Callable[[int, float], None] | None = None,
+          **changes: Any) -> Result:
+    """Trains the model in place.
+
+    data, validation    anything with batch(step) → (tokens, targets, documents or None), a function of the step alone
+    out                 the folder for checkpoints and metrics.jsonl; None writes nothing
+    resume              go on from the folder's last checkpoint, if it has one
+    settings, changes   see Settings; train(model, data, lr=1e-3, steps=500)
+    progress            a progress bar; by default if standard error is a terminal
+    on_step             called with (step, loss) after each update
+    """
+    settings = Settings.from_dict(changes) if settings is None else dataclasses.replace(settings, **changes)
+    reuse_memory()
+    trainer = Trainer(model, data, validation, tokenizer, None if out is None else Path(out), settings)
+    with contextlib.ExitStack() as stack:
+        if trainer.run is not None:
+            stack.enter_context(claimed(trainer.run))
+            trainer.start(resume)
+        stop = stack.enter_context(asked_to_stop())
+        return trainer.go(stop, sys.stderr.isatty() if progress is None else progress, on_step)
+
+
+class Trainer:
+    def __init__(self, model: Any, data: Any, validation: Any, tokenizer: Any, run: Path | None, settings: Settings):
+        self.model, self.data, self.validation, self.tokenizer, self.run, self.settings = model, data, validation, tokenizer, run, settings
+        self.gradients = Gradients(model.params)
+        self.m, self.v = model.params.zeros().flat, model.params.zeros().flat
+        self.ema = model.params.flat.copy() if settings.ema else None
+        self.step, self.best, self.last_validation, self.loss = 0, None, None, math.nan
+
+    # --- the loop ---
+
+    def go(self, stop: dict, progress: bool, on_step: Callable | None) -> Result:
+        from tqdm import tqdm
+        settings = self.settings
+        metrics = None if self.run is None else Metrics(self.run / "metrics.jsonl", self.step)
+        bar = tqdm(total=settings.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
+        try:
+            if self.step == 0:
+                self.save()
+            while self.step < settings.steps and not stop["signal"]:
+                line = self.update()
+                if self.due(settings.evaluate_every) and self.validation is not None:
+                    line["validation"] = self.evaluate()
+                if metrics is not None:
+                    metrics.write(**line)
+                if self.due(settings.checkpoint_every) or "validation" in line:
+                    self.save(survive=True)
+                bar.set_postfix_str(f"loss {self.loss:.3f}, {line['tokens_per_second']:,.0f} tokens/s", refresh=False)
+                bar.update()
+                if on_step is not None:
+                    on_step(self.step, self.loss)
+            self.save()
+        finally:
+            bar.close()
+            if metrics is not None:
+                metrics.close()
+        return Result(self.step, self.loss, self.last_validation, self.best, stop["signal"], self.ema)
+
+    def due(self, every: int) -> bool:
+        """After the last step always; else every so many."""
+        return self.step == self.settings.steps or every > 0 and self.step % every == 0
+
+    def update(self) -> dict:
+        """Step number self.step: what it did, as a line for metrics.jsonl."""
+        settings, model, started = self.settings, self.model, time.perf_counter()
+        tokens, targets, documents = self.data.batch(self.step)
+        options = {"dropout_key": settings.seed << 32 | self.step, "recompute": settings.recompute,
+                   "label_smoothing": settings.label_smoothing, "z_loss": settings.z_loss}
+        loss, nll = loss_and_grads(model, tokens, targets, self.gradients, settings.micro_batches,
+                                   documents if settings.document_mask else None, **options)
+        norm, scale = updates.clip(self.gradients.total.flat, settings.clip, in_place=False)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingProblem(self.explain(loss, norm, tokens, targets, documents if settings.document_mask else None, options))
+        lr = learning_rate(self.step, settings.steps, settings.lr, settings.lr * settings.final_lr, settings.warmup_steps, settings.schedule)
+        self.step += 1
+        updates.adamw(model.params.flat, self.gradients.total.flat, self.m, self.v, self.step, lr, settings.beta1, settings.beta2, settings.eps,
+                      settings.weight_decay, decayed=model.params.num_matrix_numbers, grad_scale=scale)
+        if self.ema is not None:
+            updates.average(self.ema, model.params.flat, settings.ema)
+        self.loss, seconds = nll, time.perf_counter() - started
+        return {"step": self.step - 1, "loss": nll, "objective": loss, "norm": norm, "lr": lr, "tokens": int((targets != IGNORE).sum()),
+                "seconds": round(seconds, 6), "tokens_per_second": round(targets.size / seconds, 1)}
+
+    def evaluate(self) -> float:
+        """The mean loss over the validation batches, in nats per token."""
+        total, count = 0.0, 0
+        for number in range(self.settings.evaluate_batches):
+            tokens, targets, documents = self.validation.batch(number)
+            options = {} if documents is None or not self.settings.document_mask else {"documents": documents}
+            loss, _ = self.model.forward(tokens, targets, denominator=1.0, gradients=False, **options)
+            total, count = total + loss, count + int((targets != IGNORE).sum())
+        self.last_validation = total / max(1, count)
+        return self.last_validation
+
+    # --- checkpoints ---
+
+    def start(self, resume: bool) -> None:
+        """Finds out whether this folder can take the run, and goes on from its last checkpoint if it should."""
+        existing = checkpoint.folders(self.run)
+        if existing and not resume:
+            raise ValueError(f"{self.run} already holds a run ({existing[-1].name}). Give --resume to go on with it, or another folder.")
+        require_space(self.run, self.model.params.flat.size, self.settings.keep + 2, self.ema is not None)
+        if existing:
+            self.restore(existing[-1])
+
+    def restore(self, folder: Path) -> None:
+        from ..model.weights import load
+        state = checkpoint.load_state(folder, self.model.params.flat.size)
+        saved, now = state.settings, dataclasses.asdict(self.settings)
+        different = [f"{name} was {saved.get(name)!r} and is {value!r}" for name, value in now.items()
+                     if name not in FREE_TO_CHANGE and saved.get(name) != value]
+        if state.data != fingerprint(self.data):
+            different.append("the data is another")
+        model, _ = load(folder, dtype=self.model.dtype)
+        if model.config != self.model.config:
+            different += [f"the model's {name} was {old!r} and is {getattr(self.model.config, name)!r}"
+                          for name, old in model.config.to_dict().items() if self.model.config.to_dict()[name] != old]
+        if different:
+            raise ValueError(f"{self.run} can't be resumed with other settings: {'; '.join(different)}. Take the old ones, or another folder.")
+        self.model.params.flat[...] = model.params.flat
+        self.m[...], self.v[...], self.step, self.best = state.m, state.v, state.step, state.best
+        if self.ema is not None:
+            self.ema[...] = state.ema
+
+    def save(self, survive: bool = False) -> None:
+        """A checkpoint, if there is a folder for it. `survive`: a full disk in the middle of a run costs a checkpoint, not the run."""
+        if self.run is None:
+            return
+        is_best = self.last_validation is not None and (self.best is None or self.last_validation < self.best)
+        self.best = self.last_validation if is_best else self.best
+        state = checkpoint.State(self.step, self.m, self.v, self.ema, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
+        try:
+            checkpoint.save(self.run, self.model, self.tokenizer, state, self.settings.keep, is_best)
+        except OSError as problem:
+            if not survive:
+                raise
+            print(f"minillm: no checkpoint at step {self.step}: {problem}. Training goes on.", file=sys.stderr)
+
+    # --- when it goes wrong ---
+
+    def explain(self, loss: float, norm: float, tokens: Any, targets: Any, documents: Any, options: dict) -> str:
+        """Saves the parameters, which are still those from before the step, and finds the first operation that made a bad number."""
+        with contextlib.suppress(OSError):
+            self.save()
+        culprit = "no single operation made a number that isn't finite: the sum overflowed"
+        try:
+            self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
+        except FloatingPointError as found:
+            culprit = str(found)
+        saved = "" if self.run is None else f" The parameters from before it are in {self.run}."
+        return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
+                f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
+                f"({self.settings.warmup_steps} steps).")
+
+
+def fingerprint(data: Any) -> str:
+    return str(getattr(data, "fingerprint", "unknown"))
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[dict]:
+    """Ctrl-C and SIGTERM end the loop after the step that is running, so that it can save; a second Ctrl-C ends it at once."""
+    stop: dict = {"signal": None}
+
+    def ask(number: int, frame: Any) -> None:
+        if stop["signal"] is not None:
+            raise KeyboardInterrupt
+        stop["signal"] = signal.Signals(number).name
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:                           # not in the main thread: signals are somebody else's
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,36 @@
+"""metrics.jsonl: one line of JSON for each step, on disk before the next step begins."""
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..files import write_text
+
+
+class Metrics:
+    def __init__(self, path: Path, steps_done: int):
+        """Opens the log for appending. Lines of steps that a resumed run will do again are dropped, and so is a half-written last line."""
+        if path.exists():
+            lines = [json.dumps(line) for line in read(path) if line["step"] < steps_done]
+            write_text(path, "".join(f"{line}\n" for line in lines))
+        self.file: TextIO = path.open("a", encoding="utf-8")
+
+    def write(self, **values: Any) -> None:
+        self.file.write(json.dumps(values) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def read(path: Path) -> list[dict]:
+    """The lines that are whole: a run that was killed may have left half of one at the end."""
+    lines = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("step"), int):
+            lines.append(value)
+    return lines
