@@ -39,8 +39,8 @@ def main() -> None:
     settings = tyro.cli(Settings, description=__doc__)
     os.environ["MINILLM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(settings.threads)     # before NumPy and PyTorch are loaded
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    print(f"{settings.threads} thread(s), {'CPU time' if settings.cpu_time else 'clock'}, {settings.rounds} rounds of {settings.tokens} tokens after a prompt of {settings.prompt}; "
-          "ms a token")
+    print(f"{settings.threads} thread(s), {'CPU time' if settings.cpu_time else 'clock'}, {settings.rounds} rounds of "
+          f"{settings.tokens} tokens after a prompt of {settings.prompt}; ms a token")
     print(f"{'v, d, layers, heads/kv, f':28} {'batch':>5} {'transformers':>13} {'minillm':>9} {'times as fast':>14} "
           f"{'GB/s':>6} {'floor':>7} {'reached':>8}  same tokens")
     for number in settings.sizes:

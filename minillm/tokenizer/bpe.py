@@ -17,6 +17,7 @@ import heapq
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import repeat
 
 GAP = -1                     # stands between pieces: nothing merges across it
 SHORT = 48                   # pieces up to this many symbols are merged by plain search: less to set up than a heap
@@ -142,7 +143,7 @@ class Merges:
         if len(ids) > SHORT:
             return self._apply_to_long(ids)
         rank = self.ranks.get
-        ranks = [rank(pair, NEVER) for pair in zip(ids, ids[1:])] + [NEVER]
+        ranks = [*map(rank, zip(ids, ids[1:]), repeat(NEVER)), NEVER]
         while (best := min(ranks)) != NEVER:
             i = ranks.index(best)
             ids[i:i + 2] = [self.results[best]]
@@ -191,7 +192,7 @@ class ByteBPE:
         data = piece.encode()
         if self.whole_pieces and data in self.ids:              # Llama-3: a piece that is a token needs no merges
             return [self.ids[data]]
-        return self.merges.apply([self.byte_ids[byte] for byte in data])
+        return self.merges.apply(list(map(self.byte_ids.__getitem__, data)))
 
 
 def merges_from_ranks(tokens: list[bytes]) -> Merges:

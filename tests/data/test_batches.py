@@ -20,7 +20,7 @@ ORDERS = st.sampled_from(["random", "sequential", "packed"])
 @contextmanager
 def documents_of(sizes):
     with TemporaryDirectory() as folder:
-        write(folder, sizes)
+        write(folder, sizes, shard=400)
         yield Tokens(folder).documents
 
 
@@ -38,7 +38,7 @@ def same(one, other):
 
 @given(sizes=SIZES, order=ORDERS, batch_size=st.integers(1, 5), context=st.integers(1, 20), seed=st.integers(0, 2**40),
        steps=st.lists(st.integers(0, 1000), min_size=1, max_size=6))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_the_batch_of_a_step_is_the_same_whatever_was_asked_before(sizes, order, batch_size, context, seed, steps):
     with documents_of([*sizes, 30]) as documents:
         used = Batches(documents, batch_size, context, order, seed)
@@ -79,7 +79,7 @@ def epoch(batches, number):
 
 
 @given(sizes=SIZES, batch_size=st.integers(1, 5), context=st.integers(1, 40), number=st.integers(0, 3))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_sequential_epoch_has_every_token_but_the_first_as_a_target_exactly_once(sizes, batch_size, context, number):
     with documents_of(sizes) as documents:
         stream = documents.tokens.read(0, documents.num_tokens)
@@ -104,7 +104,7 @@ def test_random_windows_begin_everywhere_equally_often(documents):
 
 
 @given(sizes=SIZES, context=st.integers(1, 40), order=st.sampled_from(["random", "sequential"]))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_windows_keep_documents_apart_when_they_are_masked(sizes, context, order):
     with documents_of([*sizes, 50]) as documents:
         masked = Batches(documents, 3, context, order, mask_documents=True).batch(2)
@@ -121,7 +121,7 @@ def test_windows_keep_documents_apart_when_they_are_masked(sizes, context, order
 # --- packing -----------------------------------------------------------------------------------------------------------------------
 
 @given(sizes=SIZES, batch_size=st.integers(1, 4), context=st.integers(2, 70), number=st.integers(0, 2))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_packing_loses_nothing_and_never_mixes(sizes, batch_size, context, number):
     with documents_of(sizes) as documents:
         expected = Counter()
@@ -170,7 +170,7 @@ def test_what_makes_no_batches_is_refused(settings, sentence, documents):
 # --- whole documents for evaluation --------------------------------------------------------------------------------------------
 
 @given(sizes=SIZES, context=st.integers(1, 60), batch_size=st.integers(1, 7))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_evaluation_sees_each_fitting_document_once_from_its_first_token_through_its_end(sizes, context, batch_size):
     with documents_of(sizes) as documents:
         seen = []

@@ -23,7 +23,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def documents(tokenizer, tmp_path_factory):
-    return encode(corpus("tales", num_tales=60, seed=9), tokenizer, tmp_path_factory.mktemp("tokens")).split(0.5)[1]
+    return encode(corpus("tales", num_tales=40, seed=9), tokenizer, tmp_path_factory.mktemp("tokens")).split(0.5)[1]
 
 
 class Costs(Reading):
@@ -112,11 +112,11 @@ def test_the_standard_error_is_that_of_the_ratio():
     """Against the scatter of the gap itself over many samples."""
     rng = np.random.default_rng(0)
     gaps, errors = [], []
-    for _ in range(1500):
+    for _ in range(600):
         size = rng.integers(200, 700, 50)
         exact = 0.08 * size + rng.normal(0, 5, 50)
         gap = compare(exact + 0.02 * size + rng.normal(0, 2, 50), exact, size)
         gaps.append(gap.per_byte)
         errors.append(gap.error)
     assert isclose(np.mean(gaps), 0.02, rel_tol=0.02)
-    assert isclose(np.std(gaps), np.mean(errors), rel_tol=0.08), f"scatter {np.std(gaps):.6f}, claimed {np.mean(errors):.6f}"
+    assert isclose(np.std(gaps), np.mean(errors), rel_tol=0.1), f"scatter {np.std(gaps):.6f}, claimed {np.mean(errors):.6f}"

@@ -27,8 +27,8 @@ def write(folder, sizes, shard=50, vocab_size=60_000):
     return documents
 
 
-@given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=12), shard=st.integers(1, 200), data=st.data())
-@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=12), shard=st.integers(20, 300), data=st.data())
+@settings(max_examples=20)
 def test_many_shards_read_as_one_array_and_as_documents(sizes, shard, data):
     with TemporaryDirectory() as folder:
         documents = write(folder, sizes, shard)

@@ -75,6 +75,11 @@ def test_ties_go_to_the_greatest_pair_of_byte_strings():
     assert tokens[256:] == [b"ab", b"aby", b"abx"]
 
 
+def test_of_a_string_and_its_beginning_the_longer_is_greater():
+    tokens, _ = bpe.train({b"bc": 5, b"abc": 2, b"ab": 2}, 3)               # (a, bc) and (a, b) are both there twice
+    assert tokens[256:] == [b"bc", b"abc", b"ab"]
+
+
 def test_the_other_tie_rule_goes_to_the_oldest_ids():
     tokens, _ = bpe.train({b"ab": 1, b"zz": 1, b" z": 1}, 3, tie="oldest-ids")
     assert tokens[256:] == [b"ab", b"zz", b" z"]                            # a space comes late in GPT-2's order of the bytes

@@ -184,6 +184,18 @@ def test_vocab_json_and_merges_txt(tmp_path):
         assert library.encode(text).ids == again.encode(text) == ours.encode(text), kind
 
 
+def test_a_suffix_is_read_and_written(tmp_path):
+    theirs = byte_level("gpt2", special=["<s>", "</s>"])
+    ids = {name: theirs.token_to_id(name) for name in ("<s>", "</s>")}
+    theirs.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="$A $B", special_tokens=list(ids.items()))
+    theirs.save(str(tmp_path / "a.json"))
+    ours = minillm.Tokenizer.load(tmp_path / "a.json")
+    ours.save(tmp_path / "b.json")
+    for loaded in (ours, minillm.Tokenizer.load(tmp_path / "b.json")):
+        assert loaded.encode("ab cd", add_special_tokens=True) == theirs.encode("ab cd").ids
+    assert tokenizers.Tokenizer.from_file(str(tmp_path / "b.json")).encode("ab cd").ids == theirs.encode("ab cd").ids
+
+
 def changed(**changes):
     content = huggingface.write(minillm.Tokenizer.train(["abab"], vocab_size=258, special_tokens=["<x>"]))
     for path, value in changes.items():
@@ -193,6 +205,16 @@ def changed(**changes):
             place = place[int(step) if step.isdigit() else step]
         place[last] = value
     return content
+
+
+@pytest.mark.parametrize("ignore_merges", [True, False])
+def test_a_token_that_no_merge_gives_is_used_where_merges_are_ignored(ignore_merges, tmp_path):
+    """As in Llama-3, whose merges don't lead to every token: a piece that is a token as a whole is that token."""
+    content = changed(model__ignore_merges=ignore_merges, model__vocab__cde=258)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    ours, theirs = minillm.Tokenizer.load(tmp_path / "a.json"), tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    ids = ours.encode("cde abcde cde")
+    assert ids == theirs.encode("cde abcde cde").ids and (258 in ids) == ignore_merges
 
 
 @pytest.mark.parametrize("changes, named", [

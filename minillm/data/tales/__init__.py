@@ -1,12 +1,12 @@
 """Tales: a corpus of small stories whose entropy is known, without end and without a download.
 
     tales.generate(seed=0, n=1000)      tale i is a function of (seed, i)
-    tales.score(text)                   −log p(text) in nats, exactly; for a text that is no tale, a sentence that says where it stops being one
+    tales.score(text)                   −log p(text) in nats, exactly; of a text that is no tale it says where it stops being one
     tales.parse(text)                   also the plot, the choices and the question
     tales.entropy()                     the mean of −log p: no model in the world can have a lower loss on tales
     tales.questions(seed=1, n=100)      what tales ask at their ends, as multiple choice
 
-The grammar is plots.py; words.py has its words; choices.py is how one grammar both writes and reads.
+The grammar is plots.py, with the sentences of tale.py; words.py has its words; choices.py is how one grammar both writes and reads.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ from random import Random
 from typing import NamedTuple
 
 from .choices import Reading, Telling, Weighing
-from .plots import Fact, Tale, tell
+from .plots import tell
+from .tale import Fact, Tale
 from .words import World
 
 __all__ = ["CHOICES", "Derivation", "Entropy", "Question", "World", "entropy", "generate", "parse", "questions", "score", "stream"]

@@ -5,87 +5,9 @@ depend on it: who was last named may be called "she"; where a thing is, it is fo
 also makes the questions that a tale may end with.
 """
 
-from typing import NamedTuple
-
 from .choices import END, Reading, Telling
-from .words import Person, Place, Thing, World
-
-
-KINDS = ("people", "looks", "things", "places", "spots", "animals", "food")
-
-
-class Fact(NamedTuple):
-    """What a tale may ask at its end."""
-
-    question: str
-    kind: str           # of what the answer is: one of KINDS
-    answer: str
-
-
-class Tale:
-    """A tale so far: who and what is in it, and what could be asked about it."""
-
-    def __init__(self, choices: Telling | Reading, world: World):
-        self.say, self.one_of, self.choices, self.world = choices.say, choices.one_of, choices, world
-        self.taken: dict[str, list[int]] = {kind: [] for kind in KINDS}
-        self.last: Person | None = None                     # whom "he" or "she" would mean
-        self.facts: list[Fact] = []
-        self.plot = ""
-        self.asked: Fact | None = None                      # the one that is asked, if any
-
-    # --- somebody or something new: drawn from a list, and nothing comes twice ---
-
-    def _new(self, kind: str, form: str = "") -> int:
-        i = self.choices.draw(self.world.words[form + kind], self.taken[kind])
-        self.taken[kind].append(i)
-        return i
-
-    def person(self) -> Person:
-        return self.world.people[self._new("people")]
-
-    def thing(self, form: str = "") -> Thing:
-        look = self.world.looks[self._new("looks", form)]
-        self.say(" ")
-        return Thing(look, self.world.things[self._new("things")])
-
-    def place(self, form: str = "to ") -> Place:
-        return self.world.places[self._new("places", form)]
-
-    def animal(self) -> str:
-        return self.world.animals[self._new("animals")]
-
-    def food(self) -> str:
-        return self.world.food[self._new("food")]
-
-    def spot(self) -> str:
-        return self.world.spots[self._new("spots")]
-
-    # --- sentences ---
-
-    def by(self, who: Person) -> None:
-        """Begins a sentence about somebody: by name, or as "She" where she was the last to do something."""
-        if self.last is who:
-            self.one_of(who.capital, who.name)
-        else:
-            self.say(who.name)
-        self.last = who
-
-    def says(self, who: Person, words: str) -> None:
-        if self.one_of(f'"{words}," ', f'{who.name} said, "{words}." ') == 0:
-            self.one_of(f"said {who.name}. ", f"{who.name} called. ")
-        self.last = who
-
-    def asks(self, who: Person, words: str) -> None:
-        self.one_of(f'"{words}?" asked {who.name}. ', f'{who.name} asked, "{words}?" ')
-        self.last = who
-
-    def goes(self, who: Person, place: Place) -> None:
-        self.by(who)
-        self.one_of(f" went to {place.the}", f" ran to {place.the}", f" walked all the way to {place.the}")
-
-    def fact(self, question: str, kind: str, answer: str) -> None:
-        self.facts.append(Fact(question, kind, answer))
-
+from .tale import Tale
+from .words import Person, Thing, World
 
 # --- beginning and end ---------------------------------------------------------------------------------------------------
 
@@ -100,7 +22,8 @@ def tell(choices: Telling | Reading, world: World) -> Tale:
                 "A strong wind was blowing", "It was early in spring")
     tale.one_of(", and the birds were singing. ", ", and nobody was in a hurry. ", ", and the streets were quiet. ",
                 ", and the air smelled of bread. ", ", and the clouds looked like sheep. ")
-    plot = PLOTS[tale.one_of(*[beginning.format(hero=hero.name, his=hero.his, thing=thing, a_thing=thing.a) for beginning, _ in PLOTS])][1]
+    beginnings = [beginning.format(hero=hero.name, his=hero.his, thing=thing, a_thing=thing.a) for beginning, _ in PLOTS]
+    plot = PLOTS[tale.one_of(*beginnings)][1]
     tale.plot, tale.last = plot.__name__, hero
     plot(tale, hero, thing)
     if tale.one_of(END, "\n\nQuestion: ") == 1:
@@ -255,7 +178,7 @@ def passed_on(tale: Tale, hero: Person, thing: Thing) -> None:
     carrier = tale.person()
     tale.say(" ")
     here = tale.place("at ")
-    tale.one_of(f" and gave {carrier.him} {hero.his} {thing}. ", f". {hero.name} had {thing.a} and gave it to {carrier.name}. ")
+    tale.one_of(f" and gave {carrier.him} {thing.a}. ", f". {hero.name} had {thing.a} and gave it to {carrier.name}. ")
     tale.one_of('"Please take it to ', '"This is for ')
     receiver = tale.person()
     tale.one_of(f'," said {hero.name}. "{receiver.capital} is waiting ', f'," {hero.name} said. "You will find {receiver.him} ')
@@ -320,7 +243,7 @@ def lent(tale: Tale, hero: Person, thing: Thing) -> None:
     tale.say(" came by. ")
     tale.asks(friend, f"May I borrow your {it}")
     tale.one_of('"Yes, but bring it back ', '"Yes, if you bring it back ')
-    when = ("before dinner", "before it is dark", "tomorrow")[tale.one_of("before dinner", "before it is dark", "tomorrow")]
+    when = tale.one_of("before dinner", "before it is dark", "tomorrow")
     tale.one_of(f'," said {hero.name}. ', f'," {hero.name} answered. ')
     tale.last = None
     tale.by(friend)
@@ -329,7 +252,7 @@ def lent(tale: Tale, hero: Person, thing: Thing) -> None:
     tale.one_of(" and played there with ", " and met ")
     third = tale.person()
     tale.say(". ")
-    late = {"before dinner": "Just before dinner", "before it is dark": "When it was getting dark", "tomorrow": "The next day"}[when]
+    late = ("Just before dinner", "When it was getting dark", "The next day")[when]
     if tale.one_of(f"{late} {friend.name} came back with the {it}. ", f"{late} {friend.name} came back without the {it}. ") == 1:
         tale.one_of(f'"{third.name} has it," said {friend.name}. ', f'"I gave it to {third.name}," said {friend.name}. ')
         owner = third

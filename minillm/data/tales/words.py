@@ -86,8 +86,8 @@ class World:
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
-            if len(getattr(self, name)) < least:
-                raise ValueError(f"A world needs at least {least} {name}, since so many can be in one tale; this one has {len(getattr(self, name))}.")
+            if (has := len(getattr(self, name))) < least:
+                raise ValueError(f"A world needs at least {least} {name}, since so many can be in one tale; this one has {has}.")
         if wrong := [animal for animal in self.animals if article(animal) == "an"]:
             raise ValueError(f"Animals in tales are called \"a …\", so none may be called {wrong[0]!r}.")
 
