@@ -1,4 +1,7 @@
-"""Every picture of minillm: one style, colours that colour-blind readers can tell apart. matplotlib is loaded when a picture is made."""
+"""Every picture of minillm: one style, in colours that colour-blind readers can tell apart.
+
+matplotlib is loaded when a picture is made.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -94,7 +94,9 @@ def inspect(tokenizer: Path, /, text: str | None = None, file: Path | None = Non
     loaded = load(tokenizer)
     if text is not None and file is not None:
         raise ValueError("Give --text or --file, not both.")
-    shown = existing([file])[0].read_text(encoding="utf-8", errors="replace") if file else text or report.KINDS["English"] + report.KINDS["Python"]
+    if file:
+        text = existing([file])[0].read_text(encoding="utf-8", errors="replace")
+    shown = text or report.KINDS["English"] + report.KINDS["Python"]
     print(report.coloured(loaded, shown).rstrip("\n"))
     count = len(loaded.encode(shown, allowed_special="all"))
     print(f"\n{count:,} tokens, {len(shown.encode()) / max(count, 1):.2f} bytes per token\n")
@@ -123,7 +125,8 @@ def compare(tokenizers: Files, /, file: Path, png: Path | None = None) -> int:
                        [[name, row.vocab_size, row.tokens, row.bytes_per_token, row.characters_per_token, row.longest_token]
                         for name, row in rows.items()]))
     kinds = {name: {file.name: rows[name].bytes_per_token, **report.compression(tokenizer)} for name, tokenizer in named.items()}
-    print("\n" + report.table(["bytes per token", *named], [[kind, *(kinds[name][kind] for name in named)] for kind in next(iter(kinds.values()))]))
+    lines = [[kind, *(kinds[name][kind] for name in named)] for kind in next(iter(kinds.values()))]
+    print("\n" + report.table(["bytes per token", *named], lines))
     if png:
         from minillm import plot
         plot.compression(kinds, png)

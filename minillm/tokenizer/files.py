@@ -105,7 +105,7 @@ class ShardWriter:
     def __init__(self, folder: Path, number: int, tokenizer: Tokenizer, about: dict[str, Any], end: int | None, begins: bool):
         self.folder, self.number, self.about, self.end = folder, number, about, end
         self.hash, self.vocab_size, self.dtype = tokenizer.hash(), tokenizer.vocab_size, smallest_dtype(tokenizer.vocab_size)
-        self.ids: list[np.ndarray] = []
+        self.data = bytearray()                              # grows in place: a list of arrays to join would take twice the memory
         self.documents: list[int] = []
         self.written: list[Path] = []
         self.count, self.begins = 0, begins                  # begins: the next token is the first of a document
@@ -123,15 +123,15 @@ class ShardWriter:
             self.write(*((block.file + 1, 0) if block.ends_file else (block.file, block.number)))
 
     def keep(self, ids: np.ndarray) -> None:
-        self.ids.append(ids.astype(self.dtype))
+        self.data += ids.astype(self.dtype).tobytes()
         self.count += ids.size
 
     def write(self, file: int, blocks: int) -> None:
         source = {**self.about, "file": file, "blocks": blocks, "begins": self.begins}
-        tokens = np.concatenate(self.ids) if self.ids else np.zeros(0, self.dtype)
+        tokens = np.frombuffer(self.data, self.dtype)
         self.written.append(write_shard(self.folder, self.number, tokens, tokenizer=self.hash, vocab_size=self.vocab_size,
                                         documents=self.documents, source=source))
-        self.number, self.ids, self.documents, self.count = self.number + 1, [], [], 0
+        self.number, self.data, self.documents, self.count = self.number + 1, bytearray(), [], 0
 
     def finish(self) -> list[Path]:
         if self.count or not self.number:

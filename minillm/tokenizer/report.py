@@ -50,13 +50,14 @@ def visible(token: bytes) -> str:
         text = token.decode()
     except UnicodeDecodeError:
         return "".join(f"\\x{byte:02x}" if byte > 126 or byte < 32 else chr(byte) for byte in token)
-    return "".join("⏎\n" if character == "\n" else character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return "".join(c if c.isprintable() else "⏎\n" if c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def longest(tokenizer: Tokenizer, number: int = 10) -> list[bytes]:
     """The longest tokens, but for the special ones."""
     named = {*tokenizer.special_tokens.values(), *tokenizer.added_tokens.values()}
-    return sorted((token for i, token in enumerate(tokenizer.tokens) if token and i not in named), key=lambda token: (-len(token), token))[:number]
+    tokens = (token for i, token in enumerate(tokenizer.tokens) if token and i not in named)
+    return sorted(tokens, key=lambda token: (-len(token), token))[:number]
 
 
 def token_lengths(tokenizer: Tokenizer) -> list[int]:
