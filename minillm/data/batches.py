@@ -19,6 +19,8 @@ An epoch takes its windows, or rows, in an order that is a function of (seed, ep
 """
 
 import functools
+import hashlib
+import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +78,14 @@ class Batches:
             fill = self._fill_packed if self.order == "packed" else self._fill_window
             fill(place, tokens[row], targets[row], numbers[row])
         return Batch(tokens, targets, numbers if self.masked else None)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two Batches exactly if all their batches are: a resumed run compares it."""
+        corpus = [shard.header.sha256 for shard in self.documents.tokens.shards]
+        chosen = hashlib.sha256(self.documents.numbers.astype("<i8").tobytes()).hexdigest()
+        what = [corpus, chosen, self.batch_size, self.context, self.order, self.seed, self.masked]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
     def stream(self, start: int = 0, threads: int = 1) -> Iterator[Batch]:
         """Batches start, start + 1, … without end, prepared ahead of time by threads."""

@@ -9,6 +9,7 @@ A folder named step-… is always complete: it got its name when all its files w
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,12 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
         if old.name != best(run):
             remove_folder(old)
     return folder
+
+
+def sweep(run: Path) -> None:
+    """Removes what a killed process left half-written: names that begin with a dot. Only for who has claimed the run."""
+    for rest in (run / "checkpoints").glob(".*"):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def best(run: Path) -> str | None:

@@ -149,23 +149,23 @@ class Trainer:
         if existing and not resume:
             raise ValueError(f"{self.run} already holds a run ({existing[-1].name}). Give --resume to go on with it, or another folder.")
         require_space(self.run, self.model.params.flat.size, self.settings.keep + 2, self.ema is not None)
+        checkpoint.sweep(self.run)
         if existing:
             self.restore(existing[-1])
 
     def restore(self, folder: Path) -> None:
-        from ..model.weights import load
-        state = checkpoint.load_state(folder, self.model.params.flat.size)
-        saved, now = state.settings, dataclasses.asdict(self.settings)
-        different = [f"{name} was {saved.get(name)!r} and is {value!r}" for name, value in now.items()
-                     if name not in FREE_TO_CHANGE and saved.get(name) != value]
-        if state.data != fingerprint(self.data):
-            different.append("the data is another")
-        model, _ = load(folder, dtype=self.model.dtype)
-        if model.config != self.model.config:
-            different += [f"the model's {name} was {old!r} and is {getattr(self.model.config, name)!r}"
-                          for name, old in model.config.to_dict().items() if self.model.config.to_dict()[name] != old]
+        from ..model import load
+        model, _ = load(folder, dtype=self.model.dtype, tokenizer=False)
+        saved, now = model.config.to_dict(), self.model.config.to_dict()
+        different = [f"the model's {name} was {saved[name]!r} and is {now[name]!r}" for name in now if saved[name] != now[name]]
+        if not different:
+            state = checkpoint.load_state(folder, self.model.params.flat.size)
+            saved, now = state.settings, dataclasses.asdict(self.settings)
+            different = [f"{name} was {saved.get(name)!r} and is {now[name]!r}" for name in now
+                         if name not in FREE_TO_CHANGE and saved.get(name) != now[name]]
+            different += ["the data is another"] if state.data != fingerprint(self.data) else []
         if different:
-            raise ValueError(f"{self.run} can't be resumed with other settings: {'; '.join(different)}. Take the old ones, or another folder.")
+            raise ValueError(f"{self.run} can't be resumed as something else: {'; '.join(different)}. Take what it had, or another folder.")
         self.model.params.flat[...] = model.params.flat
         self.m[...], self.v[...], self.step, self.best = state.m, state.v, state.step, state.best
         if self.ema is not None:

@@ -1,7 +1,7 @@
 """How a model is trained: every choice with its default, checked when it is made, and read from and written to TOML."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from .schedule import Kind
 
@@ -9,8 +9,6 @@ from .schedule import Kind
 @dataclass(frozen=True)
 class Settings:
     steps: int = 1000                   # updates of the parameters
-    batch_size: int = 16                # texts in an update
-    context: int | None = None          # tokens in a text; the model's max_seq_len unless given
     micro_batches: int = 1              # pieces that a batch is computed in, one after another, to save memory
     recompute: bool = False             # keep less for backward and compute it again: less memory, a third more time
 
@@ -27,20 +25,19 @@ class Settings:
     label_smoothing: float = 0.0
     z_loss: float = 0.0
 
-    seed: int = 0                       # of the order of the data and of dropout
+    seed: int = 0                       # of dropout; the order of the data has its own
     document_mask: bool = False         # no attention across documents
 
     evaluate_every: int = 200           # steps; 0: only at the end
     evaluate_batches: int = 8
     checkpoint_every: int = 200         # steps; 0: only at the end
     keep: int = 2                       # checkpoints, beside the best one
-    sample_every: int = 0               # print a sample of the model's text every so many steps
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "micro_batches", "keep", "evaluate_batches"):
+        for name in ("steps", "micro_batches", "keep", "evaluate_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        for name in ("warmup_steps", "weight_decay", "evaluate_every", "checkpoint_every", "sample_every", "label_smoothing", "z_loss"):
+        for name in ("warmup_steps", "weight_decay", "evaluate_every", "checkpoint_every", "label_smoothing", "z_loss"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in ("beta1", "beta2", "ema", "label_smoothing"):
@@ -51,8 +48,6 @@ class Settings:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}.")
         if not 0 <= self.final_lr <= 1:
             raise ValueError(f"final_lr is a share of the peak learning rate, so between 0 and 1, not {self.final_lr}.")
-        if self.micro_batches > self.batch_size:
-            raise ValueError(f"A batch of {self.batch_size} texts can't be cut into {self.micro_batches} micro-batches.")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
@@ -60,12 +55,14 @@ class Settings:
         if unknown := values.keys() - known.keys():
             raise ValueError(f"Training has no setting {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
         for name, value in values.items():
-            wanted = type(known[name].default)
+            wanted, choices = type(known[name].default), get_args(known[name].type)
+            if choices and value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
             fits = isinstance(value, (int, float) if wanted is float else wanted) and isinstance(value, bool) == (wanted is bool)
-            if known[name].default is not None and not fits:
+            if not fits:
                 raise ValueError(f"{name} must be of type {wanted.__name__}, not {value!r}.")
         return cls(**values)
 
 
 # What may change when a run is resumed: it doesn't enter the mathematics of the steps.
-FREE_TO_CHANGE = {"micro_batches", "recompute", "evaluate_every", "evaluate_batches", "checkpoint_every", "keep", "sample_every"}
+FREE_TO_CHANGE = {"micro_batches", "recompute", "evaluate_every", "evaluate_batches", "checkpoint_every", "keep"}
