@@ -115,11 +115,10 @@ class Trainer:
         tokens, targets, documents = self.data.batch(self.step)
         options = {"dropout_key": settings.seed << 32 | self.step, "recompute": settings.recompute,
                    "label_smoothing": settings.label_smoothing, "z_loss": settings.z_loss}
-        loss, nll = loss_and_grads(model, tokens, targets, self.gradients, settings.micro_batches,
-                                   documents if settings.document_mask else None, **options)
+        loss, nll = loss_and_grads(model, tokens, targets, self.gradients, settings.micro_batches, documents, **options)
         norm, scale = updates.clip(self.gradients.total.flat, settings.clip, in_place=False)
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise TrainingProblem(self.explain(loss, norm, tokens, targets, documents if settings.document_mask else None, options))
+            raise TrainingProblem(self.explain(loss, norm, tokens, targets, documents, options))
         lr = learning_rate(self.step, settings.steps, settings.lr, settings.lr * settings.final_lr, settings.warmup_steps, settings.schedule)
         self.step += 1
         updates.adamw(model.params.flat, self.gradients.total.flat, self.m, self.v, self.step, lr, settings.beta1, settings.beta2, settings.eps,
@@ -135,7 +134,7 @@ class Trainer:
         total, count = 0.0, 0
         for number in range(self.settings.evaluate_batches):
             tokens, targets, documents = self.validation.batch(number)
-            options = {} if documents is None or not self.settings.document_mask else {"documents": documents}
+            options = {} if documents is None else {"documents": documents}
             loss, _ = self.model.forward(tokens, targets, denominator=1.0, gradients=False, **options)
             total, count = total + loss, count + int((targets != IGNORE).sum())
         self.last_validation = total / max(1, count)

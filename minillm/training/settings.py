@@ -1,4 +1,4 @@
-"""How a model is trained: every choice with its default, checked when it is made, and read from and written to TOML."""
+"""How a model is trained: every choice with its default, checked when it is made."""
 
 from dataclasses import dataclass, fields
 from typing import Any, get_args
@@ -26,7 +26,6 @@ class Settings:
     z_loss: float = 0.0
 
     seed: int = 0                       # of dropout; the order of the data has its own
-    document_mask: bool = False         # no attention across documents
 
     evaluate_every: int = 200           # steps; 0: only at the end
     evaluate_batches: int = 8
