@@ -102,7 +102,11 @@ def encode_ours(folder: Path, text: str, cores: int) -> list[float]:
     import minillm
     tokenizer, texts = minillm.Tokenizer.load(folder / "ours.json"), documents(text)
     start = clock()
-    tokenizer.encode_batch(texts, processes=cores)
+    if cores == 1:
+        for each in texts:
+            tokenizer.encode(each)
+    else:
+        tokenizer.encode_batch(texts, processes=cores)
     return since(start)
 
 
@@ -144,21 +148,35 @@ def peak_megabytes(workers: int) -> float:
     return (own + workers * largest) / (1e3 if sys.platform == "linux" else 1e6)
 
 
+def memory_of_all(pid: int) -> float:
+    """Bytes of a process and its children (Linux), where what they share is counted once in all."""
+    total = 0
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in [str(pid), *children]:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except OSError:                      # one has just ended
+        pass
+    return total
+
+
 def large_file(folder: Path, text: str, megabytes: int, cores: int) -> None:
     """A file of a gigabyte to shards, and the memory that it took."""
     path = folder / "large.txt"
     with open(path, "w", encoding="utf-8") as file:
         for _ in range(int(megabytes * 1e6 / len(text.encode())) + 1):
             file.write(text)
-    script = ("import sys, time, minillm; from benchmarks.tokenizer import peak_megabytes; start = time.perf_counter();"
-              "minillm.Tokenizer.load(sys.argv[1]).encode_file(sys.argv[2], sys.argv[3], processes=int(sys.argv[4]));"
-              "print(time.perf_counter() - start, sum(__import__('os').times()[:4]), peak_megabytes(int(sys.argv[4])))")
-    done = subprocess.run([sys.executable, "-c", script, folder / "ours.json", path, folder / "shards", str(cores)], capture_output=True, text=True,
-                          check=True)
-    seconds, work, memory = map(float, done.stdout.split())
+    script = "import sys, minillm; minillm.Tokenizer.load(sys.argv[1]).encode_file(sys.argv[2], sys.argv[3], processes=int(sys.argv[4]))"
+    start, peak = time.perf_counter(), 0.0
+    process = subprocess.Popen([sys.executable, "-c", script, folder / "ours.json", path, folder / "shards", str(cores)])
+    while process.poll() is None:
+        peak = max(peak, memory_of_all(process.pid))
+        time.sleep(0.1)
+    seconds = time.perf_counter() - start
     size = path.stat().st_size
-    print(f"\nencode_file, {size / 1e6:,.0f} MB, {cores} processes: {seconds:.1f} s, {size / seconds / 1e6:.1f} MB/s, {work:.1f} CPU seconds, peak memory {memory:.0f} MB "
-          "(the main process and its workers added up)")
+    print(f"\nencode_file, {size / 1e6:,.0f} MB, {cores} processes: {seconds:.1f} s, {size / seconds / 1e6:.1f} MB/s, peak memory "
+          f"{peak / 1e6:.0f} MB (the main process and its workers, shared pages counted once)")
 
 
 def main() -> None:
@@ -166,6 +184,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--only", nargs="+", default=list(MEASURES), choices=list(MEASURES), help="measure these alone")
     parser.add_argument("--large", type=int, default=0, help="also encode a file of so many megabytes")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -183,18 +202,19 @@ def main() -> None:
         measure("train_ours", folder, options.megabytes, 1)      # makes the tokenizer that all encode with
         best: dict = {}
         for _ in range(options.rounds):
-            for what in MEASURES:
+            for what in options.only:
                 for cores in sorted({1, options.cores}) if not what.startswith("merge") else [1]:
                     found = measure(what, folder, options.megabytes, cores)
                     before = best.get((what, cores), found)
                     best[what, cores] = [min(pair) for pair in zip(before, found)]
         print(f"{'':20}{'processes':>10}{'seconds':>10}{'MB/s':>8}{'ours is':>11}{'CPU seconds':>13}{'ours is':>11}{'peak MB':>9}")
         for (what, cores), (seconds, work, memory) in best.items():
-            ours = best[what.split("_")[0] + "_ours", cores]
+            ours = best.get((what.split("_")[0] + "_ours", cores), [float("nan")] * 3)
             print(f"{what:20}{cores:>10}{seconds:>10.2f}{size / seconds / 1e6:>8.2f}{seconds / ours[0]:>10.2f}×{work:>13.2f}{work / ours[1]:>10.2f}×"
                   f"{memory:>9.0f}")
-        ratio = best["encode_tiktoken", 1][0] / best["encode_ours", options.cores][0]
-        print(f"\nour encoding with {options.cores} processes is {ratio:.2f}× tiktoken's on one thread")
+        if ("encode_tiktoken", 1) in best and ("encode_ours", options.cores) in best:
+            ratio = best["encode_tiktoken", 1][0] / best["encode_ours", options.cores][0]
+            print(f"\nour encoding with {options.cores} processes is {ratio:.2f}× tiktoken's on one thread")
         if options.large:
             large_file(folder, text, options.large, options.cores)
 

@@ -35,7 +35,7 @@ def train(files: Files, /, vocab_size: int = 4096, out: Path = Path("tokenizer.j
     return 0
 
 
-def encode(files: Files, /, tokenizer: Path, out: Path, end_of_document: str | None = None, shard_tokens: int = 1 << 24,
+def encode(files: Files, /, tokenizer: Path, out: Path, end_of_document: str | None = None, shard_tokens: int = 1 << 23,
            processes: int | None = None) -> int:
     """Write the tokens of text files as shards for training. Run again after an interruption, it goes on where it stopped.
 

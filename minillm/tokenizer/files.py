@@ -14,7 +14,7 @@ from minillm.tokenizer.processes import spread
 from minillm.tokenizer.tokenizer import Special, Tokenizer
 from minillm.tokenizer.training import read_text
 
-SHARD = 1 << 24              # tokens in a shard, at least: 32 MB of uint16
+SHARD = 1 << 23              # tokens in a shard, at least: 16 MB of uint16
 
 
 @dataclass
