@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help test test-slow test-oracles wheel-check doctor clean
+.PHONY: help test test-slow test-oracles wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -25,6 +25,11 @@ test-oracles: .venv/installed    ## comparisons with PyTorch and transformers (s
 
 wheel-check: .venv/installed     ## build the wheel, install it in a fresh place, and use it from there
 	$(BIN)/python tests/wheel_check.py
+
+bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers, tokenizers and tiktoken (about 15 minutes)
+	$(BIN)/python benchmarks/cpu.py --compile
+	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python -m benchmarks.tokenizer --large 1000
 
 doctor: .venv/installed          ## what this machine has, and what is missing
 	$(BIN)/minillm doctor

@@ -3,7 +3,7 @@
     attend(n) = attention(rope(n Wq), rope(n Wk), n Wv) Wo
     feed(n)   = (silu(n Wgate) ∘ n Wup) Wdown        or act(n Wup) Wdown, with gelu or relu
 
-A matrix that reads n gives n a gradient; n was read by three matrices (or two), so its gradients add.
+n is the branch's input. Three matrices read it in `attend`, two in a gated `feed`, one otherwise: each gives it a gradient, and they add.
 
 The gradient of a weight is added to `grads`, which has the names of `params`; a backward returns the gradient of its input.
 """
@@ -27,7 +27,7 @@ class Context(NamedTuple):
     dropout_key: int | None = None              # None: no dropout, as in evaluation
     first_row: int = 0                          # which row of the whole batch is our first
     positions: Int[Any, "t"] | Int[Any, "b t"] | None = None    # where the tokens stand; 0, 1, 2, … unless given
-    past: Any = None                            # in generation: the keys and values of earlier tokens (generation/cache.py)
+    past: Any = None                            # in generation: the keys and values of earlier tokens (generation/cache.py); forward only
 
 
 class Branches:
@@ -47,7 +47,7 @@ class Branches:
             k, cache["key_rope"] = self.rope(k, context.positions)
         mask = None
         if context.past is not None:
-            k, v, mask = context.past.extend(self.number, k, v)
+            k, v, mask = context.past.extend(self.number, k, v)     # all keys so far; mask: which of them aren't padding
         a, cache["attention"] = self.ops.attention.forward(
             q, k, v, causal=True, window=config.sliding_window, documents=context.documents, mask=mask)
         y, cache["attention_output"] = self.linear("attention_output", a.reshape(b, t, -1), params)
@@ -106,10 +106,10 @@ class Branches:
     def drop(self, x: Float[Any, "b t d"], site: int, context: Context) -> tuple[Float[Any, "b t d"], tuple | None]:
         if context.dropout_key is None or not self.config.dropout:
             return x, None
-        start = context.first_row * prod(x.shape[1:])
+        start = context.first_row * prod(x.shape[1:])           # a slice of a batch draws its part of the batch's mask
         return self.ops.dropout.forward(x, self.config.dropout, context.dropout_key, self.number, site, start)
 
-    def undrop(self, dy: Float[Any, "b t d"], cache: tuple | None) -> Float[Any, "b t d"]:
+    def drop_backward(self, dy: Float[Any, "b t d"], cache: tuple | None) -> Float[Any, "b t d"]:
         return dy if cache is None else self.ops.dropout.backward(dy, cache)[0]
 
     @staticmethod
@@ -119,7 +119,7 @@ class Branches:
 
     @staticmethod
     def collect(name: str, dweights: list, grads: Mapping) -> None:
-        """Adds a norm's weight gradients to those collected."""
+        """Adds a norm's weight gradients to those collected: (dw,), or (dw, db) with None for an absent bias."""
         for key, dweight in zip(("weight", "bias"), dweights, strict=False):
             if dweight is not None:
                 added(dweight, into=grads[f"{name}.{key}"])

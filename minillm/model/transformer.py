@@ -27,7 +27,8 @@ EMBEDDING_DROPOUT = 0       # its site number; those of the blocks are 1 and 2
 
 
 class Cache(NamedTuple):
-    """What backward needs. `parts` by name: "embedding", "layers.0", …, "final_norm", "loss"."""
+    """What backward needs, by name of the part: "embedding", "positions", "dropout", "layers.0" (of each block its cache, or with
+    recompute only its input), "final_norm", "loss"."""
 
     parts: dict
     params: Parameters      # what forward computed with: the model's own, or their 16-bit copy
@@ -171,13 +172,13 @@ class Transformer:
         """The parameters in the dtype that the model computes in: the masters themselves, or a 16-bit copy of them."""
         if self.dtype.itemsize != 2:
             return self.params
-        copy = self.params.zeros(self.dtype)
-        for name, view in copy.items():
+        narrow = self.params.zeros(self.dtype)
+        for name, view in narrow.items():
             view[...] = self.params[name].astype(self.dtype)
-        return copy
+        return narrow
 
     def refuse(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"] | None = None, documents: Int[Any, "b t"] | None = None) -> None:
-        """The sentences for what can't be read."""
+        """Raises a sentence for a batch that can't be read."""
         refuse_bad_batch(self.config.vocab_size, tokens, targets, documents)
         if self.config.positions == "learned" and tokens.shape[1] > self.config.max_seq_len:
             raise ValueError(f"The texts have {tokens.shape[1]} tokens, but the model's learned positions end at "

@@ -4,11 +4,11 @@
     nll    = L − x_target                          −log of the probability given to the target
     smooth = L − mean_j x_j                        the same, if the target were spread evenly over the vocabulary
     row    = (1 − s) · nll + s · smooth + z · L²   s: label smoothing; z: z-loss, which keeps L near 0
-    loss   = Σ row / n                             over the rows whose target isn't ignored; n: how many those are
-    dx_j   = dloss/n · [ (1 + 2 z L) · p_j − (1 − s) · 1[j = target] − s/v ]        p = softmax(x) = e^(x − L)
+    loss   = Σ row / n                             over the rows whose target isn't ignored; n: how many those are, at least 1
+    dx_j   = dloss/n · [ (1 + 2 z L) · p_j − (1 − s) · 1[j = target] − s/v ]        p = softmax(x) = e^(x − L); v: size of the vocabulary
 
-Where dx comes from: ∂L/∂x_j = p_j, since e^(x_j) appears once in the sum. Without extras that leaves p − onehot: what the model
-said minus what it should have said.
+Where dx comes from: ∂L/∂x_j = p_j, since e^(x_j) appears once in the sum. So a row's gradient is (1 − s)(p_j − 1[j = target])
++ s (p_j − 1/v) + 2 z L p_j, which collected is dx. Without extras it is p − onehot: what the model said minus what it should have said.
 
 All in float32 or better; the largest logit is subtracted before exp, so logits of any size are safe.
 """
@@ -30,6 +30,7 @@ def forward(logits: Float[Any, "*rows v"], targets: Int[Any, "*rows"], ignore: i
     n = np.maximum(counted.sum(), 1).astype(x.dtype) if denominator is None else denominator
     top = x.max(-1)
     lse = top + np.log(np.exp(x - top[:, None]).sum(-1))
+    # an ignored row reads column 0; the wheres below throw the result away
     nll = lse - np.take_along_axis(x, np.where(counted, targets, 0)[:, None], -1)[:, 0]
     row = nll
     if label_smoothing:
@@ -50,6 +51,7 @@ def backward(dloss: Float[Any, ""] | float, cache: tuple) -> tuple:
     if label_smoothing:
         dx -= label_smoothing / x.shape[-1]
     dx[np.arange(len(dx)), np.where(counted, targets, 0)] -= 1 - label_smoothing
+    # in ignored rows too, which the next line makes zero
     dx *= np.where(counted, dloss / n, 0).astype(dx.dtype)[:, None]
     return (dx.astype(logits.dtype, copy=False).reshape(logits.shape),)
 

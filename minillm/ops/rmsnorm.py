@@ -1,6 +1,6 @@
 """RMSNorm: divide each vector by its root mean square, then scale each channel.
 
-    r  = (mean(x²) + ε)^-½            one number a row
+    r  = (mean(x²) + ε)^-½            one number a row (of d channels)
     y  = w · x · r
     dw = Σ_rows dy · x · r
     dx = r · (g − x · r² · mean(g · x))     with g = w · dy, the gradient of x · r

@@ -1,18 +1,19 @@
 """RoPE: turn each pair of channels by an angle that grows with the position, so that scores see only distances.
 
-    f_j     = θ^(−2j/e)                          j = 0 … e/2 − 1: fast pairs first, slow pairs last
+    f_j     = θ^(−2j/e)                          j = 0 … e/2 − 1: fast pairs first, slow pairs last (e channels, θ = 10,000, say)
     a       = position · f_j                     the angle of pair j
     y₁      = x₁ cos a − x₂ sin a                (x₁, x₂) is pair j of a head
     y₂      = x₁ sin a + x₂ cos a
     dx₁     = dy₁ cos a + dy₂ sin a              the same turn, backwards: a rotation's transpose is its inverse
     dx₂     = −dy₁ sin a + dy₂ cos a
 
-A query turned by p·f and a key turned by s·f have a product that depends on p − s alone. Queries and keys are turned, values
-are not. Which channels make a pair is a convention that must match the weights: "half" pairs channel j with j + e/2 (Hugging
-Face), "interleaved" pairs 2j with 2j + 1 (Meta's code and the paper).
+With R(a) for the turn by a, a query at position p and a key at position s have the product
+(R(pf) q) · (R(sf) k) = q · R((s − p)f) k: the positions enter only as their distance. Queries and keys are turned, values are not.
+Which channels make a pair is a convention that must match the weights: "half" pairs channel j with j + e/2 (Hugging Face),
+"interleaved" pairs 2j with 2j + 1 (Meta's code and the paper).
 
-A model trained on short texts can be stretched to longer ones by slowing the turns: all of them (LinearScaling), or only
-those so slow that they never completed a turn in training (Llama3Scaling).
+A model trained on short texts can be stretched to longer ones by slowing the turns: all of them (LinearScaling), or
+those wholly that were too slow to complete a turn in training, and those in part that made only a few (Llama3Scaling).
 """
 
 from math import pi, prod
