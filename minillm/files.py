@@ -62,12 +62,12 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replaces the file's content in one step."""
-    new = path.with_name(f".{path.name}.new")
+def write_file(path: Path, data: bytes | memoryview) -> None:
+    """The file is the old one or the new one, whole, whenever the power goes."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with new.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)

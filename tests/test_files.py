@@ -97,3 +97,15 @@ def test_what_is_quoted_is_short():
         assert len(files.quoted(value)) < 700
         files.quoted(value).encode()             # a lone surrogate would break the printing
     assert files.listed({"c", "a", "d", "b"}) == "'a', 'b', 'c' and 1 more"
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    files.write_file(path, b"old")
+
+    def fail(number):
+        raise OSError("no space")
+    monkeypatch.setattr(files.os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        files.write_file(path, b"new")
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

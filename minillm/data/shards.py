@@ -17,13 +17,14 @@ shard with a .json is whole, and a .bin without one is what an interruption left
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import write_file
 
 FORMAT, VERSION = "minillm-tokens", 1
 
@@ -66,19 +67,6 @@ def checksum(tokens: np.ndarray) -> str:
     return hashlib.sha256(memoryview(tokens).cast("B") if tokens.size else b"").hexdigest()
 
 
-def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """The file is the old one or the new one, whole, whenever the power fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_shard(folder: Path, number: int, tokens: np.ndarray, *, tokenizer: str, vocab_size: int,
                 documents: Sequence[int] = (), source: Mapping[str, Any] | None = None) -> Path:
     """Writes folder/<number>.bin and its .json. Returns the path of the .bin."""
@@ -88,8 +76,8 @@ def write_shard(folder: Path, number: int, tokens: np.ndarray, *, tokenizer: str
     header = Header(tokens.dtype.name, int(tokens.size), checksum(tokens), tokenizer, vocab_size, list(documents), dict(source or {}))
     path = folder / f"{number:05d}.bin"
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, memoryview(tokens).cast("B") if tokens.size else b"")
-    write_atomically(path.with_suffix(".json"), json.dumps(asdict(header)).encode())
+    write_file(path, memoryview(tokens).cast("B") if tokens.size else b"")
+    write_file(path.with_suffix(".json"), json.dumps(asdict(header)).encode())
     return path
 
 

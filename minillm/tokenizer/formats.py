@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minillm.data.shards import write_atomically
+from minillm.files import write_file
 from minillm.tokenizer import huggingface, ranks
 from minillm.tokenizer.tokenizer import Tokenizer
 
@@ -66,7 +66,7 @@ def save_folder(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    write_file(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 from minillm.arrays import num_threads
@@ -39,8 +40,9 @@ def spread(function: Callable[[Any, Any], Any], shared: Any, tasks: Iterable[Any
     try:
         while waiting:
             yield waiting.popleft().result()
-            for task in islice(tasks, 1):
-                waiting.append(pool.submit(_run, function, task))
+            with _quiet_start():                             # it may start a worker that was not needed so far
+                for task in islice(tasks, 1):
+                    waiting.append(pool.submit(_run, function, task))
     except BrokenProcessPool:
         raise OSError("A worker process was killed, perhaps because memory ran out. Fewer processes need less of it.") from None
     finally:
@@ -55,7 +57,11 @@ def _start_method() -> str:
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
     """Starts workers that leave the calling script alone: spawned ones would run it again, and need nothing from it.
-    Python warns of forking beside any thread; those of BLAS, all that is left here, are never used by the workers."""
+    Python warns of forking beside any thread; those of BLAS, all that is left here, are never used by the workers.
+    Ctrl-C is held back meanwhile, and so for good in the workers, who inherit that: to stop them is the parent's business."""
+    if _start_method() == "spawn":
+        resource_tracker.ensure_running()                    # which would let Ctrl-C through again, if it were started later
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     main = sys.modules["__main__"]
     hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
     main.__spec__ = None
@@ -65,12 +71,12 @@ def _quiet_start() -> Iterator[None]:
             yield
     finally:
         main.__dict__.update(hidden)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _begin(shared: Any) -> None:
     global _shared
     _shared = shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)             # Ctrl-C is the parent's business: it stops handing out work
 
 
 def _run(function: Callable[[Any, Any], Any], task: Any) -> Any:

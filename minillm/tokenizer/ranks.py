@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from minillm.data.shards import write_atomically
+from minillm.files import write_file
 from minillm.tokenizer import huggingface
 from minillm.tokenizer.bpe import ByteBPE, merges_from_ranks
 from minillm.tokenizer.patterns import Pattern
@@ -49,7 +49,7 @@ def save_tiktoken(tokenizer: Tokenizer, path: Path) -> None:
         if model.merges.apply(list(ids)) != read.apply(list(ids)):
             raise ValueError(f"tiktoken's format can't hold this tokenizer: from the ranks alone, {token!r} would be merged in another way.")
     lines = [base64.b64encode(token) + b" %d\n" % i for i, token in enumerate(model.tokens) if token is not None]
-    write_atomically(path, b"".join(lines))
+    write_file(path, b"".join(lines))
 
 
 def load_vocab_and_merges(path: Path, pattern: str = "gpt2") -> Tokenizer:
@@ -71,6 +71,6 @@ def save_vocab_and_merges(tokenizer: Tokenizer, path: Path) -> None:
         raise ValueError(f"vocab.json and merges.txt hold byte-level BPE only, not {type(tokenizer.model).__name__}.")
     content = huggingface.write_bpe(tokenizer.model)
     vocabulary = {**content["vocab"], **tokenizer.special_tokens, **tokenizer.added_tokens}
-    write_atomically(path, json.dumps(vocabulary, ensure_ascii=False).encode())
+    write_file(path, json.dumps(vocabulary, ensure_ascii=False).encode())
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in content["merges"]), ""]
-    write_atomically(path.with_name("merges.txt"), "\n".join(lines).encode())
+    write_file(path.with_name("merges.txt"), "\n".join(lines).encode())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import read_json_object, remove_folder, write_folder, write_json, write_text
+from ..files import read_json_object, remove_folder, write_folder, write_json, write_file
 
 FORMAT = 1      # of state.json and optimizer.safetensors
 
@@ -53,7 +53,7 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
     if not folder.exists():
         write_folder(folder, fill)
     if is_best:
-        write_text(run / "best.json", json.dumps({"checkpoint": folder.name, "loss": state.best}) + "\n")
+        write_file(run / "best.json", json.dumps({"checkpoint": folder.name, "loss": state.best}).encode())
     for old in folders(run)[:-keep]:
         if old.name != best(run):
             remove_folder(old)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..files import write_text
+from ..files import write_file
 
 
 class Metrics:
@@ -12,7 +12,7 @@ class Metrics:
         """Opens the log for appending. Lines of steps that a resumed run will do again are dropped, and so is a half-written last line."""
         if path.exists():
             lines = [json.dumps(line) for line in read(path) if line["step"] < steps_done]
-            write_text(path, "".join(f"{line}\n" for line in lines))
+            write_file(path, "".join(f"{line}\n" for line in lines).encode())
         self.file: TextIO = path.open("a", encoding="utf-8")
 
     def write(self, **values: Any) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minillm.data import shards
 from minillm.data.shards import open_shard, open_shards, write_shard
 
 
@@ -95,15 +94,3 @@ def test_a_folder_of_shards_opens_in_order_and_a_gap_is_refused(tmp_path):
         open_shards(tmp_path)
     with pytest.raises(ValueError, match="no token shards"):
         open_shards(tmp_path / "nowhere")
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    shards.write_atomically(path, b"old")
-
-    def fail(number):
-        raise OSError("no space")
-    monkeypatch.setattr(shards.os, "fsync", fail)
-    with pytest.raises(OSError, match="no space"):
-        shards.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

@@ -97,6 +97,18 @@ def unigram():
 FAMILIES = {f.__name__: f for f in (gpt2, llama3, qwen, llama2, llama2_new, unigram)}
 
 
+def assert_agree(ours: list[int], wanted: list[int], theirs: tokenizers.Tokenizer, about: str) -> None:
+    """The same ids; or, of a Unigram, others that are exactly as likely. Such ties are common ("==" + "=" or "=" + "=="), and which
+    one wins hangs on the last bit of a score, which the library itself does not read from its file as it wrote it. (Nor does it train
+    the same vocabulary twice.)"""
+    if ours == wanted:
+        return
+    model = json.loads(theirs.to_str())["model"]
+    assert model["type"] == "Unigram", about
+    likely = [sum(model["vocab"][i][1] for i in ids) for ids in (ours, wanted)]
+    assert likely[0] == pytest.approx(likely[1], abs=1e-9), f"{about}: {ours} is not as likely as {wanted}"
+
+
 @pytest.fixture(scope="module", params=FAMILIES)
 def pair(request, tmp_path_factory):
     """The library's tokenizer, and ours read from its file."""
@@ -110,7 +122,7 @@ def pair(request, tmp_path_factory):
 def test_a_loaded_tokenizer_gives_the_librarys_ids_and_text(pair, kind):
     theirs, ours = pair
     wanted = theirs.encode(TEXTS[kind], add_special_tokens=False).ids
-    assert ours.encode(TEXTS[kind]) == wanted
+    assert_agree(ours.encode(TEXTS[kind]), wanted, theirs, kind)
     decoded = theirs.decode(wanted, skip_special_tokens=False)
     assert ours.decode(wanted) == decoded
 
@@ -119,14 +131,14 @@ def test_special_tokens_inside_a_text_and_around_it(pair):
     theirs, ours = pair
     names = [*ours.special_tokens, *ours.added_tokens]
     text = " and ".join(["one", *names, "two  "]) + "".join(names) + " x"
-    assert ours.encode(text, allowed_special="all", add_special_tokens=True) == theirs.encode(text).ids
+    assert_agree(ours.encode(text, allowed_special="all", add_special_tokens=True), theirs.encode(text).ids, theirs, text)
 
 
 @settings(max_examples=60)
 @given(text=st.text(alphabet="aAeZßéſ'’sStTdDlLreE01 中日ابह\u0301\u093f😀!?.,/_-\t\n\r\x00\u3000", max_size=50))
 def test_any_mixture_gives_the_librarys_ids(pair, text):
     theirs, ours = pair
-    assert ours.encode(text) == theirs.encode(text, add_special_tokens=False).ids
+    assert_agree(ours.encode(text), theirs.encode(text, add_special_tokens=False).ids, theirs, text)
 
 
 def test_what_we_write_the_library_reads_the_same(pair, tmp_path):
@@ -136,8 +148,8 @@ def test_what_we_write_the_library_reads_the_same(pair, tmp_path):
     assert reread.hash() == ours.hash() and reread.special_tokens == ours.special_tokens and reread.vocab_size == ours.vocab_size
     for kind, text in TEXTS.items():
         wanted = theirs.encode(text).ids
-        assert again.encode(text).ids == wanted, kind
-        assert reread.encode(text, add_special_tokens=True) == wanted, kind
+        assert_agree(again.encode(text).ids, wanted, theirs, kind)
+        assert_agree(reread.encode(text, add_special_tokens=True), wanted, theirs, kind)
         if not theirs.to_str().count('"Metaspace"') or text[:1] != " ":
             assert again.decode(wanted, skip_special_tokens=True) == theirs.decode(wanted, skip_special_tokens=True), kind
 

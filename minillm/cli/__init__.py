@@ -7,7 +7,7 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
-from minillm.tokenizer import commands as tokenizer
+from minillm.cli import tokenizer
 
 
 def doctor(json: bool = False) -> int:
