@@ -33,11 +33,11 @@ def spread(function: Callable[[Any, Any], Any], shared: Any, tasks: Iterable[Any
         yield from (function(shared, task) for task in tasks)
         return
     waiting: deque = deque()
-    with _quiet_start():
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context(_start_method()), _begin, (shared,))
-        for task in islice(tasks, 2 * processes):
-            waiting.append(pool.submit(_run, function, task))
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context(_start_method()), _begin, (shared,))
     try:
+        with _quiet_start():
+            for task in islice(tasks, 2 * processes):
+                waiting.append(pool.submit(_run, function, task))
         while waiting:
             yield waiting.popleft().result()
             with _quiet_start():                             # it may start a worker that was not needed so far

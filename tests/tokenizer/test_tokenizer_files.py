@@ -149,7 +149,9 @@ def test_ctrl_c_ends_the_command_and_its_workers(tokenizer, tmp_path):
     (tmp_path / "big.txt").write_text("".join(f"{i * 7919 % 2_000_003:x}s\n" for i in range(2_000_000)) * 3)    # new words all the time
     command = [sys.executable, "-m", "minillm", "tokenizer", "encode", tmp_path / "big.txt", "--tokenizer", tmp_path / "t.json",
                "--out", tmp_path / "out", "--processes", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # a shell starts what it runs in the background deaf to Ctrl-C, and these tests may run there
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     while workers_of(process) < 2 and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.3)                                          # they have begun
