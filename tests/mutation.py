@@ -171,7 +171,9 @@ class Verdict(NamedTuple):
 
 def run(mutant: Mutant) -> Verdict:
     """Runs the named test, alone, with the mutant planted."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HYPOTHESIS_"))}
+    # where CI is set, pytest compares unequal values to the last character, and never ends on large ones
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("PYTEST_", "HYPOTHESIS_")) and name not in ("CI", "BUILD_NUMBER")}
     began = time.perf_counter()
     command = [
         sys.executable, "-m", "pytest", "-x", "-rfE", "--tb=short", "-m", "", "-p", "no:cacheprovider", "-p", "no:xdist",
