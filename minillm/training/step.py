@@ -16,8 +16,8 @@ import numpy as np
 
 from ..arrays import Int, blas_threads, in_threads, num_threads
 from ..model import Parameters
-
-IGNORE = -100
+from ..ops.cross_entropy import IGNORE
+from ..updates import chunks
 
 
 class Gradients:
@@ -62,8 +62,6 @@ def loss_and_grads(model: Any, tokens: Int[Any, "b t"], targets: Int[Any, "b t"]
 
 def add_up(buffers: list[Parameters]) -> None:
     """Adds all buffers to the first, in their order, chunk by chunk on all threads."""
-    from ..updates import chunks
-
     def add(part: tuple) -> None:
         for other in part[1:]:
             part[0][...] += other
