@@ -150,8 +150,8 @@ MUTANTS = [
         ("a negative token means a row from the end", "not 0 <= ids.min() <= ids.max() < vocab_size", "not ids.max() < vocab_size",
          "test_transformer.py::test_a_batch_that_cannot_be_read_is_a_sentence"),
         ),
-    dict(name="a view's buffer is counted once for each view", file="minillm/cost.py", old="if id(whole) not in seen:", new="if id(array) not in seen:",
-         caught_by="tests/test_cost.py::test_a_views_whole_buffer_is_counted_once"),
-    dict(name="a view counts for itself, and not for the buffer that it keeps alive", file="minillm/cost.py", old="whole = buffer(array)",
-         new="whole = array", caught_by="tests/test_cost.py::test_a_views_whole_buffer_is_counted_once"),
+    dict(name="a view's buffer is counted once for each view", file="minillm/cost/activations.py", old="if id(whole) not in seen:", new="if id(array) not in seen:",
+         caught_by="tests/cost/test_activations.py::test_a_views_whole_buffer_is_counted_once"),
+    dict(name="a view counts for itself, and not for the buffer that it keeps alive", file="minillm/cost/activations.py", old="whole = buffer(array)",
+         new="whole = array", caught_by="tests/cost/test_activations.py::test_a_views_whole_buffer_is_counted_once"),
 ]

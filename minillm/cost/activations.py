@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from .model.parameters import Parameters
-from .model.transformer import Cache
+from ..model.parameters import Parameters
+from ..model.transformer import Cache
 
 # The operation behind the name of a part, where the two differ; norm is rmsnorm or layernorm, activation swiglu, gelu or relu.
 OPERATIONS = {
