@@ -10,27 +10,35 @@ readable CUDA C that opens with what it computes; beside it is one Python file f
 
 from typing import Any
 
-from .. import updates as reference_updates
 from ..ops import REFERENCE, Ops
+from .activations import GELU, ReLU, SiLU, SwiGLU
+from .dropout import Dropout
+from .embedding import Embedding
 from .launcher import EMULATOR, GPU, Backend, Launcher
+from .linear import Linear
 from .norms import AddLayerNorm, AddRMSNorm, LayerNorm, RMSNorm
+from .rope import RoPE
+from .updates import Updates
 
 UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
 
 
+# What runs on kernels; the other fields of a table are the reference's.
+OPERATIONS: dict[str, Any] = {
+    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE,
+    "relu": ReLU, "gelu": GELU, "silu": SiLU, "swiglu": SwiGLU, "dropout": Dropout, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
+}
+
+
 def table(backend: Backend) -> Ops:
-    """The table for one kind of arrays. The updates are attributes of its class and not fields: what goes over all fields of a table
-    (a counter, a guard) finds operations there, with forward and backward."""
+    """The table for one kind of arrays. The updates are attributes of its class, not fields: what goes over all fields of a table
+    (a counter, a guard) meets operations there, with forward and backward."""
     launch = Launcher(backend)
     operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
-    updates = {name: getattr(reference_updates, name) for name in UPDATES}
-    kind = type("Kernels", (Ops,), {name: staticmethod(update) for name, update in updates.items()} | {"__doc__": table.__doc__, "launch": launch})
+    updates = Updates(launch)
+    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"launch": launch})
     return kind(**{name: getattr(REFERENCE, name) for name in Ops.names()} | operations)
 
-
-OPERATIONS: dict[str, Any] = {
-    "rmsnorm": RMSNorm, "layernorm": LayerNorm, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
-}
 
 EMULATED = table(EMULATOR)
 CUDA = table(GPU)

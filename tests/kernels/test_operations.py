@@ -11,14 +11,17 @@ from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
 
 from minillm.arrays import bfloat16
-from minillm.kernels import EMULATED, OPERATIONS, emulator, norms
+from minillm.kernels import EMULATED, OPERATIONS, activations, dropout, embedding, emulator, norms, rope
 from minillm.ops import REFERENCE, Ops
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=str)
 
 # Sizes of blocks and grids that the launch code chooses, and others that must give the same up to rounding.
-OTHER_SIZES = {norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)]}
+OTHER_SIZES = {
+    norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)], embedding: [dict(WARPS=1), dict(WARPS=32)],
+    activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=33)],
+}
 
 
 def both_passes(op, case, dtype, wrap=lambda x: x, into=None):
