@@ -66,8 +66,8 @@ extern "C" __global__ void norm_forward(
     float r = rsqrtf(warp_sum(squares) / d + eps);
 
     for (int i = lane; i < packs; i += 32) {
-        Pack<real> v = stream(i), scale = pack(w)[i], result;
-        for (int j = 0; j < PACK; j++) result.set(j, (v[j] - mean) * r * scale[j] + (b ? (float)b[i * PACK + j] : 0.0f));
+        Pack<real> v = stream(i), scale = pack(w)[i], shift = b ? pack(b)[i] : scale, result;
+        for (int j = 0; j < PACK; j++) result.set(j, (v[j] - mean) * r * scale[j] + (b ? shift[j] : 0.0f));
         pack(y)[(size_t)row * packs + i] = result;
     }
     if (lane == 0) {

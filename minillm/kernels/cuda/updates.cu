@@ -1,7 +1,8 @@
 // What happens to the flat arrays of all parameters once a step: AdamW, the square norm of the gradients, the 16-bit copy.
 //
-//     adamw            m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²      g is scaled first, which is how gradients are clipped
-//                      p ← keep p − rate m / (√v · root + ε)                  keep = 1 − η λ for the parameters that decay, 1 for the others
+//     adamw            g is scaled first, which is how gradients are clipped
+//                      m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
+//                      p ← keep p − rate m / (√v · root + ε)      keep = 1 − η λ for the parameters that decay, else 1
 //                      rate = η / (1 − β₁ˢ),  root = 1 / √(1 − β₂ˢ)           and p's 16-bit copy on the way, where there is one
 //                      reads g and reads and writes p, m, v: 28 bytes a parameter, 2 more for the copy
 //     square_sums      each block the sum of the squares of its share, in float64: 4 bytes a number
