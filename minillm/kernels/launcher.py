@@ -53,6 +53,7 @@ TYPES = {"float": np.dtype("float32"), "double": np.dtype("float64"), "int": np.
          "long long": np.dtype("int64"), "unsigned long long": np.dtype("uint64"), "bool": np.dtype("bool"), "unsigned char": np.dtype("uint8")}
 NAMES = {np.dtype("float32"): "float", bfloat16: "__nv_bfloat16"}            # and of `real`
 PACK_BYTES = 16
+ABSENT = np.uintp(0)                             # a null pointer; CuPy has no other way to pass one
 
 
 class Parameter(NamedTuple):
@@ -122,16 +123,14 @@ class Launcher:
         if missing or unknown:
             wrong = [f"{word} {', '.join(sorted(names))}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
             raise TypeError(f"{name} takes {', '.join(parameter.name for parameter in listed)}; {'; '.join(wrong)}.")
-        return [known[parameter.name] if parameter.shape is not None else self.number(name, parameter, known[parameter.name], sizes)
-                for parameter in listed]
+        return [self.number(name, parameter, known[parameter.name], sizes) if parameter.shape is None
+                else ABSENT if known[parameter.name] is None else known[parameter.name] for parameter in listed]
 
     def check_array(self, name: str, parameter: Parameter, x: Any, dtype: np.dtype, pack: int, sizes: dict[str, int]) -> None:
         where = f"{name}: {parameter.name}"
         if x is None and parameter.optional:
             return
-        if type(x).__module__.partition(".")[0] != self.backend.arrays:
-            raise TypeError(f"{where} must be an array of {self.backend.arrays}, on which kernels.{self.backend.name} computes, "
-                            f"not {type(x).__module__.partition('.')[0]}'s {type(x).__name__}.")
+        self.refuse_foreign(where, x)
         wanted = dtype if parameter.type == "real" else TYPES[parameter.type]
         if x.dtype != wanted:
             raise TypeError(f"{where} must hold {wanted}, not {x.dtype}.")
@@ -144,6 +143,12 @@ class Launcher:
                              "copy it with ascontiguousarray.")
         if pack > 1 and parameter.type == "real" and (x.size % pack or self.backend.address(x) % (pack * x.itemsize)):
             raise ValueError(f"{where} can't be moved {pack} numbers at a time: it has {x.size}, and begins at {self.backend.address(x):#x}.")
+
+    def refuse_foreign(self, name: str, x: Any) -> None:
+        module = type(x).__module__.partition(".")[0]
+        if module != self.backend.arrays:
+            raise TypeError(f"{name} must be an array of {self.backend.arrays}, on which kernels.{self.backend.name} computes, "
+                            f"not {module}'s {type(x).__name__}.")
 
     def number(self, name: str, parameter: Parameter, value: Any, sizes: dict[str, int]) -> np.generic:
         if sizes.get(parameter.name, value) != value:

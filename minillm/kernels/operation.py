@@ -21,6 +21,8 @@ class KernelOperation:
     def can(self, *arrays: Any) -> bool:
         """Whether all arrays (None: an absent one) hold numbers, of one dtype that the kernels know."""
         arrays = [x for x in arrays if x is not None]
+        for x in arrays:
+            self.launch.refuse_foreign(f"What {type(self).__name__} is given", x)
         dtypes = {x.dtype for x in arrays}
         if len(dtypes) > 1:
             return self.leave(f"arrays of {' and '.join(sorted(map(str, dtypes)))} together")

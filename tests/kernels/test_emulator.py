@@ -217,9 +217,9 @@ def test_tensor_core_product_with_asynchronous_copies(way):
     assert np.allclose(c, exact, rtol=0, atol=1e-5) and np.array_equal(c, c2)
 
 
-def test_none_is_a_null_pointer(way):
+def test_zero_is_a_null_pointer(way):
     x, bias, y = random(32), random(32, seed=1), np.zeros(32, FLOAT)
-    run("absent", (1,), (32,), x, None, y)
+    run("absent", (1,), (32,), x, np.uintp(0), y)
     assert np.array_equal(y, x)
     run("absent", (1,), (32,), x, bias, y)
     assert np.array_equal(y, x + bias)
@@ -328,7 +328,7 @@ def run_broken(name):
     body, threads, *_ = BROKEN[name]
     number = list(BROKEN).index(name)
     x, y = np.zeros(64, FLOAT), np.zeros(64, FLOAT)
-    run(f"broken{number}", (1,), (threads,), x, y, None, module=ALL_BROKEN, shared_mem=256)
+    run(f"broken{number}", (1,), (threads,), x, y, np.uintp(0), module=ALL_BROKEN, shared_mem=256)
 
 
 @pytest.mark.parametrize("name, checked", [(name, checked) for name, (*_, only_checked) in BROKEN.items() for checked in (False, True)
@@ -370,7 +370,7 @@ def test_without_checks_some_schedule_shows_a_missing_barrier():
     for seed in SEEDS:
         x = np.zeros(64, FLOAT)
         with emulator.settings(seed=seed):
-            run(f"broken{number}", (1,), (64,), x, x, None, module=ALL_BROKEN)
+            run(f"broken{number}", (1,), (64,), x, x, np.uintp(0), module=ALL_BROKEN)
         wrong += not (x == 1).all()
     assert wrong
 
@@ -400,7 +400,9 @@ X = np.zeros(64, FLOAT)
     ("reverse", (1,), (64,), (X,), TypeError, "takes 2 arguments, not 1"),
     ("reverse", (1,), (64,), (X, X.astype(float)), TypeError, "argument 1 is an array of float64, but the kernel takes an array of float32"),
     ("reverse", (1,), (64,), (X, FLOAT(1)), TypeError, "argument 1 is the number float32, but the kernel takes an array of float32"),
-    ("reverse", (1,), (64,), (X, [1.0]), TypeError, "must be a NumPy array, a number or None, not list"),
+    ("reverse", (1,), (64,), (X, [1.0]), TypeError, "must be a NumPy array or a number, not list"),
+    ("reverse", (1,), (64,), (X, None), TypeError, r"not NoneType. An absent array is numpy.uintp\(0\)"),
+    ("reverse", (1,), (64,), (X, np.uintp(8)), TypeError, "argument 1 is the number uint64, but the kernel takes an array of float32"),
     ("total", (1,), (64,), (X, X, 64), TypeError, "argument 2 is the number int64, but the kernel takes the number int32"),
     ("narrow", (1,), (64,), (X, X, X, X, X, INT(4)), TypeError, "argument 1 is an array of float32, but the kernel takes an array of bfloat16"),
     ("reverse", (0,), (64,), (X, X), ValueError, r"a grid of \(0, 1, 1\) blocks"),

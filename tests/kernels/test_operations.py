@@ -5,6 +5,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kernels.cases import CASES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
@@ -105,6 +107,32 @@ def test_other_block_sizes_compute_the_same(module, sizes, monkeypatch):
             exact_y, exact_gradients = exact(case, np.dtype("float32"))
             assert_close(y, exact_y, PRECISIONS["float32"])
             assert_close(gradients, exact_gradients, PRECISIONS["float32"])
+
+
+@settings(max_examples=40)
+@given(n=st.integers(1, 40), start=st.integers(0, 2**40), key=st.integers(0, 2**64 - 1), layer=st.integers(0, 99), site=st.integers(0, 3),
+       rate=st.floats(1e-6, 0.999), wide=st.booleans())
+def test_dropout_is_numpys_bit_for_bit(n, start, key, layer, site, rate, wide):
+    x = np.random.default_rng(n).standard_normal(n).astype("float32" if wide else bfloat16)
+    mine, cache = EMULATED.dropout.forward(x, rate, key, layer, site, start)
+    other, _ = REFERENCE.dropout.forward(x, rate, key, layer, site, start)
+    assert mine.tobytes() == other.tobytes()
+    assert EMULATED.dropout.backward(x, cache)[0].tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("op, n", [("embedding", 1), ("linear", 2)])
+@DTYPES
+def test_a_weights_gradient_is_added_to_what_is_given(op, n, dtype):
+    """As the whole of the reference's gradient; also where the array given is a view that the kernels can't take."""
+    for case in (case for case in CASES if case.op == op):
+        _, without = both_passes(getattr(EMULATED, op), case, dtype)
+        y, cache = getattr(EMULATED, op).forward(*case.arrays(dtype), **case.options)
+        for strided in (False, True):
+            start = [None if g is None else np.full(g.shape, 0.5, np.float32) for g in without[-n:]]
+            into = [None if x is None else np.repeat(x, 2, axis=-1)[..., ::2] if strided else x.copy() for x in start]
+            collected = getattr(EMULATED, op).backward(case.upstream(y), cache, into=tuple(into) if op == "linear" else into[0])
+            for got, gradient, before, array in zip(collected[-n:], without[-n:], start, into, strict=True):
+                assert before is None and got is None or got is array and np.allclose(array, before + gradient, rtol=1e-6, atol=1e-6)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------------------

@@ -25,9 +25,12 @@ def drawn(size, count=4, offset=0, seed=0):
     return [embedded((np.abs(x) if i >= 3 else x).astype(np.float32), offset) for i, x in enumerate(rng.standard_normal((count, size)))]
 
 
+PLAIN, ALL = {}, dict(weight_decay=0.1, decayed=5, grad_scale=0.3, beta1=0.7, beta2=0.9, eps=1e-3)
+
+
 @SIZES
 @OFFSETS
-@pytest.mark.parametrize("options", [{}, dict(weight_decay=0.1, decayed=5, grad_scale=0.3, beta1=0.7, beta2=0.9, eps=1e-3)], ids=["plain", "all options"])
+@pytest.mark.parametrize("options", [PLAIN, ALL], ids=["plain", "all options"])
 def test_adamw(size, offset, options):
     state = drawn(size, offset=offset)
     exact = [x.astype(float) for x in state]

@@ -6,7 +6,8 @@
             if (i < n) y[i] = 2 * x[i];
         }''')
     kernel = module.get_function("double_it")
-    kernel((4,), (32,), (x, y, numpy.int32(len(x))))         grid, block, arguments: NumPy arrays and NumPy's numbers
+    kernel((4,), (32,), (x, y, numpy.int32(len(x))))         grid, block, arguments: NumPy arrays and NumPy's numbers;
+                                                             numpy.uintp(0) is a null pointer
 
 Each CUDA thread is a fiber; barriers, shuffles and tensor-core instructions really wait for their partners (include/block.h). A barrier
 that not all threads reach, or a warp that waits for itself, is an error with the line where it stands. With
@@ -130,16 +131,22 @@ class Kernel:
 
 def _value(name: str, arg: Any, parameter: str) -> np.ndarray:
     """`parameter`: its C type, "*f4" for float*, "i4" for int."""
-    if isinstance(arg, np.ndarray) or arg is None:
-        given, value = "*" + (parameter[1:] if arg is None else _code(arg.dtype)), np.uintp(0 if arg is None else arg.ctypes.data)
+    if isinstance(arg, np.ndarray):
+        given, value = "*" + _code(arg.dtype), np.uintp(arg.ctypes.data)
     elif isinstance(arg, (np.generic, bool, int, float)):
         value = arg if isinstance(arg, np.generic) else np.array(arg)[()]        # a Python int is 8 bytes, as for CuPy
         given = _code(value.dtype)
     else:
-        raise TypeError(f"{name} must be a NumPy array, a number or None, not {type(arg).__name__}.")
-    if given != parameter and not (given.startswith("*") and parameter.startswith(("*v", "*s"))):        # float4 and the like: any array
+        raise TypeError(f"{name} must be a NumPy array or a number, not {type(arg).__name__}. An absent array is numpy.uintp(0).")
+    if given != parameter and not _fits(given, parameter, value):
         raise TypeError(f"{name} is {_words(given)}, but the kernel takes {_words(parameter)}.")
     return np.array(value)
+
+
+def _fits(given: str, parameter: str, value: np.generic) -> bool:
+    """A null pointer is any array; float4* and void* take arrays of any type."""
+    null = parameter.startswith("*") and given == "u8" and int(value) == 0
+    return null or given.startswith("*") and parameter.startswith(("*v", "*s"))
 
 
 def _code(dtype: np.dtype) -> str:
