@@ -38,6 +38,19 @@ extern "C" __global__ void reverse(const float* x, float* y) {           // thro
     __syncthreads();
     y[threadIdx.x] = dynamic[threadIdx.x];
 }
+template <class T> __device__ T mirrored(T x) {                          // each type has shared memory of its own
+    __shared__ T first[64], second[64];
+    first[threadIdx.x] = x;
+    __syncthreads();
+    second[threadIdx.x] = first[63 - threadIdx.x];
+    __syncthreads();
+    return second[threadIdx.x];
+}
+extern "C" __global__ void mirror(const float* x, const double* y, float* u, double* v) {
+    float a = mirrored(x[threadIdx.x]);
+    v[threadIdx.x] = mirrored(y[threadIdx.x]);
+    u[threadIdx.x] = a;
+}
 extern "C" __global__ void shuffles(const int* x, int* y, int width) {
     int lane = threadIdx.x, v = x[lane];
     y[lane] = __shfl_sync(~0u, v, 5, width);
@@ -143,6 +156,12 @@ def test_shared_memory_of_both_kinds_and_the_barrier(way, threads):
     x, y = random(threads), np.full(threads, np.nan, FLOAT)
     run("reverse", (1,), (threads,), x, y, shared_mem=4 * threads)
     assert np.array_equal(y, x[::-1])
+
+
+def test_shared_memory_of_a_template_is_one_for_each_type(way):
+    x, y, u, v = random(64), random(64, seed=1).astype(float), np.zeros(64, FLOAT), np.zeros(64)
+    run("mirror", (1,), (64,), x, y, u, v)
+    assert np.array_equal(u, x[::-1]) and np.array_equal(v, y[::-1])
 
 
 @pytest.mark.parametrize("width", [8, 16, 32])
@@ -277,6 +296,12 @@ BROKEN = {
     "a missing barrier": (
         "__shared__ float s[64];\ns[t] = 1;\nx[t] = s[63 - t]; // X",
         64, "Uninitialised: .*LINE", True),
+    "a missing barrier in a template": (
+        "x[t] = turned(t); // X",
+        64, r"Uninitialised: thread 0 of block 0 ", True),
+    "between two variables in shared memory": (
+        "__shared__ float a[64];\n__shared__ float b[64];\nfloat* p = a;\nb[t] = 0;\np[t + 1] = 1; // X",
+        64, "LINE.* 0 bytes after the end of a variable in shared memory", True),
     "a second missing barrier": (
         "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nfloat v = s[63 - t]; // X\ns[t] = v;",
         64, r"Race: .*LINE\) reads a byte of shared memory that thread .*broken.cu:10\) wrote", True),
@@ -304,6 +329,14 @@ BROKEN = {
 }
 
 
+TURNED = """template <class T> __device__ T turned(T x) {
+    __shared__ T s[64];
+    s[threadIdx.x] = x;
+    return s[63 - threadIdx.x];
+}
+"""
+
+
 def broken(body):
     """The kernel's module, and the place marked X."""
     code = '\n#include "ptx.cuh"\nextern "C" __global__ void broken(float* x, float* y, const float* null) {\n' \
@@ -318,7 +351,7 @@ def broken_all():
     for number, (body, *_) in enumerate(BROKEN.values()):
         parts.append(f'#line 3 "broken.cu"\nextern "C" __global__ void broken{number}(float* x, float* y, const float* null) {{\n'
                      f"unsigned t = threadIdx.x;\n\n{body}\n}}")
-    return RawModule(expanded("all.cu", '#include "ptx.cuh"\n') + "\n".join(parts))
+    return RawModule(expanded("all.cu", '#include "ptx.cuh"\n' + TURNED) + "\n".join(parts))
 
 
 ALL_BROKEN = broken_all()

@@ -1,14 +1,16 @@
 """CUDA C → a library of this machine, by g++ or clang++, kept in a cache by the content of everything that went into it.
 
-Two things in a .cu file are more than macros can do, so they are translated in its text, line by line, and line numbers stay:
+Three things in a .cu file are more than macros can do, so they are translated in its text; line numbers stay:
 
     extern __shared__ float row[];            float* row = (float*)emulator::dynamic_shared;
+    __shared__ float a[32], b;                struct Shared0 { float a[32], b; }; auto& a = emulator::shared<Shared0>().a; and b
     extern "C" __global__ void name(…)        gets a function beside it that Python can call: EMULATOR_EXPORT(name)
 """
 
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -27,6 +29,8 @@ CHECKED = ("-O1", "-g", "-fsanitize=thread", "-fsanitize=bounds,alignment,null",
 
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(([^)]*)\)\s*)?(\w+)\s*\(')
 DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w\s]+?)\s+(\w+)\s*\[\s*\]\s*;")
+SHARED = re.compile(r"__shared__\s+([^;]+);")
+DECLARED = re.compile(r"(\w+)\s*((?:\[[^\[\]]*\]\s*)*)(?:,|$)")             # a name and its sizes
 
 
 class KernelError(RuntimeError):
@@ -39,6 +43,14 @@ class CompilerMissing(OSError):
 
 def translated(code: str, kernels: list[str]) -> str:
     code = DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)emulator::dynamic_shared;", code)
+    numbers = itertools.count()
+
+    def variables(found: re.Match) -> str:
+        struct = f"Shared{next(numbers)}"
+        names = (f"auto& {name} = emulator::shared<{struct}>().{name};" for name, _ in DECLARED.findall(found[1].strip()))
+        return f"struct {struct} {{ {found[1]}; }}; {' '.join(names)}"
+
+    code = SHARED.sub(variables, code)
     return "\n".join(['#include "cuda_emulator.h"', '#line 1 "kernel.cu"', code, *(f"EMULATOR_EXPORT({name})" for name in kernels), ""])
 
 

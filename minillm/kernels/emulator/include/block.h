@@ -15,19 +15,6 @@
 #include "device_types.h"
 #include "fiber.h"
 
-// Variables in shared memory are static, since one block runs at a time, and stand in a section of their own, so that they can be
-// filled with NaN before each block: whatever reads them before they are written computes nonsense.
-#ifdef __APPLE__
-#define __shared__ static __attribute__((section("__DATA,gpu_shared")))
-extern "C" char emulator_shared_begin[] __asm("section$start$__DATA$gpu_shared");
-extern "C" char emulator_shared_end[] __asm("section$end$__DATA$gpu_shared");
-#else
-#define __shared__ static __attribute__((section("gpu_shared")))
-extern "C" char __start_gpu_shared[] __attribute__((weak, visibility("hidden"))), __stop_gpu_shared[] __attribute__((weak, visibility("hidden")));
-#define emulator_shared_begin __start_gpu_shared
-#define emulator_shared_end __stop_gpu_shared
-#endif
-
 // In the checked build (memory_check.h) the compiler watches every access to memory, but for functions marked as the emulator's own.
 #if defined(__SANITIZE_THREAD__)
 #define EMULATOR_CHECKED 1
@@ -45,7 +32,7 @@ extern "C" char __start_gpu_shared[] __attribute__((weak, visibility("hidden")))
 namespace emulator {
 
 constexpr int WARP = 32, MAX_THREADS = 1024;
-constexpr size_t STACK_BYTES = 128 << 10, MAX_DYNAMIC_SHARED = 227 << 10;
+constexpr size_t STACK_BYTES = 128 << 10, MAX_DYNAMIC_SHARED = 227 << 10, MAX_SHARED = 256 << 10, GAP = 64;
 
 struct Place { const char* file; int line, number; };
 
@@ -118,6 +105,30 @@ static void describe(const char* format, ...) {
     Context gone = current->context;
     switch_context(gone, scheduler);
     __builtin_unreachable();
+}
+
+// --- shared memory: one block runs at a time, so there is one of it ---
+
+alignas(1024) static char shared_memory[MAX_SHARED];
+static Region layouts[256];          // the variables in it, each a struct of what one __shared__ line declares (compiler.py writes them)
+static unsigned num_layouts, shared_used;
+
+static unsigned lay_out(unsigned bytes, unsigned alignment) {
+    unsigned offset = (shared_used + alignment - 1) / alignment * alignment + GAP;       // nothing lies in the gaps: who gets there is wrong
+    if (offset + bytes + GAP > MAX_SHARED || num_layouts == 256) {
+        describe("More shared memory is declared than the emulator has.");
+        stop();
+    }
+    layouts[num_layouts++] = {shared_memory + offset, shared_memory + offset + bytes, nullptr};
+    shared_used = offset + bytes;
+    return offset;
+}
+
+// The variables of the struct S, which is another one for every __shared__ line and, in a template, for every instance of it.
+template <class S> static inline S& shared() {
+    static unsigned offset;          // 0: it has no place yet
+    if (!offset) offset = lay_out(sizeof(S), alignof(S) > 64 ? alignof(S) : 64);
+    return *(S*)(shared_memory + offset);
 }
 
 // --- taking turns ---
@@ -294,8 +305,8 @@ EMULATOR_UNCHECKED static void prepare_block(int num_warps) {
         warps[w].alive = warps[w].ready = lanes >= WARP ? ~0u : (1u << lanes) - 1;
         warps[w].in_operation = warps[w].at_barrier = 0;
     }
-    memset(dynamic_shared, 0xff, dynamic_bytes);                         // 0xffff… is a NaN in every floating-point type
-    if (emulator_shared_begin) memset(emulator_shared_begin, 0xff, (size_t)(emulator_shared_end - emulator_shared_begin));
+    memset(dynamic_shared, 0xff, dynamic_bytes);                         // all bits 1: a NaN in every floating-point type
+    memset(shared_memory, 0xff, num_layouts ? shared_used : MAX_SHARED);
     phase++;
 }
 

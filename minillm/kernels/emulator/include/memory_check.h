@@ -49,7 +49,7 @@ struct Cell {
     bool by_several_blocks, atomically, under_way;
 };
 
-static Region shared_regions[2];     // declared sizes, and the dynamic one
+static Region shared_regions[2];     // declared variables, with the gaps between them, and the dynamic memory
 static Region* regions;              // the arrays
 static unsigned num_regions;
 
@@ -67,7 +67,7 @@ EMULATOR_UNCHECKED static void begin_checks(const Launch& launch) {
     num_regions = launch.num_regions;
     regions = launch.regions;
     for (unsigned i = 0; i < num_regions; i++) regions[i] = over(regions[i].begin, (size_t)(regions[i].end - regions[i].begin));
-    shared_regions[0] = over(emulator_shared_begin, (size_t)(emulator_shared_end - emulator_shared_begin));
+    shared_regions[0] = over(shared_memory, MAX_SHARED);
     shared_regions[1] = over(dynamic_shared, dynamic_bytes);
 }
 
@@ -95,16 +95,16 @@ EMULATOR_UNCHECKED static const char* verb(Access access) { return access == REA
     const Region* nearest = nullptr;
     long long distance = 0;
     bool after = false;
-    for (unsigned i = 0; i < num_regions + 2; i++) {
-        const Region& region = i < num_regions ? regions[i] : shared_regions[i - num_regions];
+    for (unsigned i = 0; i < num_regions + num_layouts + 1; i++) {
+        const Region& region = i < num_regions ? regions[i] : i < num_regions + num_layouts ? layouts[i - num_regions] : shared_regions[1];
         if (region.begin == region.end) continue;
         bool is_after = at >= region.begin;
         long long beyond = is_after ? at - region.end : region.begin - at;
         if (!nearest || llabs(beyond) < llabs(distance)) { nearest = &region; distance = beyond; after = is_after; }
     }
     char name[64] = "all memory that it was given";
-    if (nearest == &shared_regions[0]) snprintf(name, sizeof name, "shared memory");
-    else if (nearest == &shared_regions[1]) snprintf(name, sizeof name, "dynamic shared memory");
+    if (nearest == &shared_regions[1]) snprintf(name, sizeof name, "dynamic shared memory");
+    else if (nearest >= layouts && nearest < layouts + num_layouts) snprintf(name, sizeof name, "a variable in shared memory");
     else if (nearest) snprintf(name, sizeof name, "array #%d#", (int)(nearest - regions));
     describe("Out of bounds: %s %s %zu bytes, %lld bytes %s of %s (%lld bytes long).", who(now).text, verb(access), bytes, distance,
              after ? "after the end" : "before the beginning", name, nearest ? (long long)(nearest->end - nearest->begin) : 0);
@@ -170,6 +170,13 @@ EMULATOR_UNCHECKED static void check(Cell& cell, const Moment& now, Access acces
     cell.under_way = access == COPY_BEGINS;
 }
 
+// Whether it lies within one variable in shared memory, not in the gaps.
+EMULATOR_UNCHECKED static bool declared(const char* at, size_t bytes) {
+    for (unsigned i = 0; i < num_layouts; i++)
+        if (at >= layouts[i].begin && at + bytes <= layouts[i].end) return true;
+    return false;
+}
+
 // `place`: the instruction that touches the memory.
 EMULATOR_UNCHECKED static void touch_from(const void* place, const void* address, size_t bytes, Access access) {
     const char* at = (const char*)address;
@@ -179,11 +186,12 @@ EMULATOR_UNCHECKED static void touch_from(const void* place, const void* address
     for (unsigned i = 0; i < num_regions + 2; i++) {
         const Region& region = i < 2 ? shared_regions[i] : regions[i - 2];
         if (at < region.begin || at + bytes > region.end) continue;
+        if (i == 0 && !declared(at, bytes)) break;
         for (size_t j = 0; j < bytes; j++) check(region.cells[at - region.begin + j], now, access, i < 2);
         return;
     }
-    bool shared = at >= emulator_shared_begin && at < emulator_shared_end;
-    if (at >= library_begin && at < library_end && !shared) return;            // constants, and the emulator's own variables
+    bool in_gap = at >= shared_memory && at < shared_memory + MAX_SHARED;
+    if (at >= library_begin && at < library_end && !in_gap) return;            // constants, and the emulator's own variables
     outside(at, bytes, access, now);
 }
 
