@@ -1,14 +1,26 @@
 """What the kernels are run on: every case of the operations' own tests, and larger ones at sizes where packs, warps and blocks end
 in the middle of things, or just don't."""
 
+import numpy as np
 from ops.cases import CASES as SMALL
-from ops.cases import Case, cases, ids
+from ops.cases import Case, bools, cases, ids, ignoring, qkv
 
 from minillm.kernels import OPERATIONS
 
 LONG = {"long": (((3, 400),),), "packs": (((2, 40),),)}
 
+ALL_OF_LOSS = dict(label_smoothing=0.2, z_loss=0.1)
+
 LARGER = [
+    *cases("cross_entropy", packs=(((5, 40), ids(5, below=40)), ALL_OF_LOSS), wide=(((3, 2100), ids(3, below=2100)), ALL_OF_LOSS),
+           several_packs=(((3, 2560), ignoring(ids(3, below=2560), 1)),), odd_and_wide=(((2, 3, 301), ids(2, 3, below=301)), ALL_OF_LOSS)),
+    *cases("linear_cross_entropy", packs=(((7, 16), (40, 16), ignoring(ids(7, below=40), 2)), dict(chunk=3) | ALL_OF_LOSS),
+           wide=(((3, 8), (600, 8), ids(3, below=600)),)),
+    *cases("attention", tiles=(qkv(1, 37, 37, 4, 2, 20),), whole_tiles=(qkv(1, 32, 32, 2, 1, 32),), long_window=(qkv(1, 40, 40, 2, 1, 4), dict(window=9)),
+           full_tiles=(qkv(2, 19, 35, 2, 2, 17), dict(causal=False)), tiles_both_ways=(qkv(1, 35, 35, 2, 1, 4), dict(window=7, causal=False)),
+           documents_in_tiles=(qkv(2, 18, 35, 2, 1, 4), dict(documents=np.sort(ids(2, 35, below=4)))),
+           mask_over_tiles=(qkv(2, 18, 35, 4, 2, 4), dict(mask=bools(1, 4, 18, 35), causal=False)),
+           tiles_that_see_nothing=(qkv(1, 40, 20, 2, 1, 4),), large_head=(qkv(1, 3, 5, 2, 2, 128),), large_scores=(qkv(1, 20, 20, 2, 1, 4), dict(scale=4.0))),
     *cases("linear", many_rows=(((2100, 3), (3, 70), (70,)),), packs=(((9, 8), (8, 40), (40,)),)),
     *cases("embedding", packs=((ids(5, 7, below=4), (9, 24)),), wide=((ids(40, below=3), (3, 300)),)),
     *cases("rope", packs=(((2, 5, 3, 16),),), interleaved_packs=(((2, 5, 3, 16),), dict(pairing="interleaved")), long=(((3, 9, 2, 40),),),

@@ -13,7 +13,7 @@ from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
 
 from minillm.arrays import bfloat16
-from minillm.kernels import EMULATED, OPERATIONS, activations, dropout, embedding, emulator, norms, rope
+from minillm.kernels import EMULATED, OPERATIONS, activations, attention, cross_entropy, dropout, embedding, emulator, norms, rope
 from minillm.ops import REFERENCE, Ops
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
@@ -23,6 +23,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=s
 OTHER_SIZES = {
     norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)], embedding: [dict(WARPS=1), dict(WARPS=32)],
     activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=33)],
+    attention: [dict(TILE=8, WARPS=1)], cross_entropy: [dict(THREADS=32), dict(THREADS=1024)],
 }
 
 
