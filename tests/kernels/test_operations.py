@@ -22,7 +22,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=s
 # Sizes of blocks and grids that the launch code chooses, and others that must give the same up to rounding.
 OTHER_SIZES = {
     norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)], embedding: [dict(WARPS=1), dict(WARPS=32)],
-    activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=33)],
+    activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=1), dict(THREADS=33)],
     attention: [dict(TILE=8, WARPS=1)], cross_entropy: [dict(THREADS=32), dict(THREADS=1024)],
 }
 
@@ -70,6 +70,18 @@ def test_it_agrees_with_the_reference_in_float64_with_every_access_checked(case,
     assert_close(y, exact_y, PRECISIONS[dtype.name])
     assert_close(gradients, exact_gradients, PRECISIONS[dtype.name])
     same_kinds(case, dtype, y, gradients)
+
+
+def test_arrays_that_begin_anywhere_are_taken():
+    """Each array in turn is the one that doesn't begin at a multiple of 16 bytes."""
+    for case in (case for case in CASES if case.name == "packs"):
+        expected = both_passes(getattr(EMULATED, case.op), case, np.dtype("float32"))
+        for odd in range(len(case.inputs) + 2):
+            arrays = iter(range(9))
+            with emulator.settings(checked=True), poisoned_outputs():
+                result = both_passes(getattr(EMULATED, case.op), case, np.dtype("float32"), lambda x: embedded(x, int(next(arrays) == odd)))
+            assert all(mine is other is None or np.allclose(mine, other, rtol=1e-5, atol=1e-6)
+                       for mine, other in zip(flat(result), flat(expected), strict=True))
 
 
 def same_kinds(case, dtype, y, gradients):
@@ -134,6 +146,13 @@ def test_a_weights_gradient_is_added_to_what_is_given(op, n, dtype):
             collected = getattr(EMULATED, op).backward(case.upstream(y), cache, into=tuple(into) if op == "linear" else into[0])
             for got, gradient, before, array in zip(collected[-n:], without[-n:], start, into, strict=True):
                 assert before is None and got is None or got is array and np.allclose(array, before + gradient, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_of_an_embedding_sums_its_places_in_their_order():
+    """1 + 2⁻²⁴ + 2⁻²⁴ is 1 in float32 from the left, and more from the right."""
+    dy = np.array([[1], [2**-24], [2**-24]], np.float32)
+    _, cache = EMULATED.embedding.forward(np.array([1, 1, 1]), np.zeros((2, 1), np.float32))
+    assert EMULATED.embedding.backward(dy, cache)[0].tolist() == [[0], [1]]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------------------

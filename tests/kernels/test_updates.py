@@ -62,10 +62,29 @@ def test_the_square_norm_is_accurate_and_repeats(size, offset):
     assert EMULATED.square_norm(x).tobytes() == norm.tobytes()
 
 
-def test_the_square_norm_of_many_blocks(monkeypatch):
-    monkeypatch.setattr(kernel_updates, "BLOCKS", 3)
+def test_the_square_norm_uses_many_blocks(monkeypatch):
+    grids = []
+    launch = EMULATED.square_norm.__self__.launch
+    monkeypatch.setattr(EMULATED.square_norm.__self__, "launch", Recording(launch, grids))
     (x,) = drawn(20_000, 1)
-    assert np.isclose(EMULATED.square_norm(x), (x.astype(float)**2).sum(), rtol=1e-7)
+    for most, used in ((1024, 20), (3, 3)):
+        monkeypatch.setattr(kernel_updates, "BLOCKS", most)
+        assert np.isclose(EMULATED.square_norm(x), (x.astype(float)**2).sum(), rtol=1e-7)
+        assert grids[-2:] == [("square_sums", used), ("total", 1)]
+
+
+class Recording:
+    """A launcher that notes the grid of each launch."""
+
+    def __init__(self, launch, grids):
+        self.launch, self.grids = launch, grids
+
+    def __getattr__(self, name):
+        return getattr(self.launch, name)
+
+    def __call__(self, file, kernel, dtype, grid, *rest, **named):
+        self.grids.append((kernel, grid))
+        self.launch(file, kernel, dtype, grid, *rest, **named)
 
 
 def test_many_small_squares_are_not_lost_beside_a_large_one():
