@@ -1,9 +1,10 @@
-"""Attention on cuda/attention.cu."""
+"""Attention on cuda/attention.cu, and of one query a row on cuda/decode.cu."""
 
 from math import sqrt
 from typing import Any, NamedTuple
 
 from ..ops.attention import refuse
+from .decode import decode
 from .operation import KernelOperation, blocks_for, contiguous
 
 TILE = 16                # queries of a block, and keys at a time
@@ -27,12 +28,16 @@ class Attention(KernelOperation):
         if keep_probabilities or not self.can(q, k, v):
             return self.reference.forward(q, k, v, causal, window, documents, mask, scale, block, keep_probabilities)
         (b, t, h, e), s, empty = q.shape, k.shape[1], self.launch.empty
-        arrays = dict(q=contiguous(q), k=contiguous(k), v=contiguous(v), documents=contiguous(documents, "int64"), mask=contiguous(mask))
+        arrays = dict(q=contiguous(q), k=k, v=v, documents=contiguous(documents, "int64"), mask=contiguous(mask))
         mask_b, mask_h = (1, 1) if mask is None else mask.shape[:2]
         options = dict(mask_b=mask_b, mask_h=mask_h, causal=int(causal), window=t + s if window is None else min(window, t + s),
                        scale=1 / sqrt(e) if scale is None else scale)
         y, lse = empty(q, q.shape), empty(q, (b, h, t), "float32")
-        self.run("attention_forward", (blocks_for(t, TILE), h, b), **arrays, **options, y=y, lse=lse)
+        if t == 1:
+            decode(self.launch, y, lse, **arrays, **options)
+        else:
+            arrays |= dict(k=contiguous(k), v=contiguous(v))
+            self.run("attention_forward", (blocks_for(t, TILE), h, b), **arrays, **options, y=y, lse=lse)
         return y, Kept(arrays, y, lse, options)
 
     def backward(self, dy: Any, cache: Any) -> tuple:
@@ -43,7 +48,7 @@ class Attention(KernelOperation):
         dy = contiguous(dy, y.dtype)
         d, dq, dk, dv = empty(y, lse.shape, "float32"), *(empty(y, arrays[name].shape) for name in "qkv")
         self.launch("attention.cu", "attention_d", y.dtype, grid=blocks_for(b * t * h, WARPS), block=32 * WARPS, define=self.define(y), dy=dy, y=y, d=d)
-        given = arrays | options | dict(dy=dy, lse=lse, d=d)
+        given = arrays | options | dict(k=contiguous(arrays["k"]), v=contiguous(arrays["v"]), dy=dy, lse=lse, d=d)
         self.run("attention_dq", (blocks_for(t, TILE), h, b), **given, dq=dq)
         self.run("attention_dkv", (blocks_for(s, TILE), heads, b), **given, dk=dk, dv=dv)
         return dq, dk, dv

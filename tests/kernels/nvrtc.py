@@ -26,7 +26,8 @@ class Kernel(NamedTuple):
 
 # With what further definitions the launch code compiles a file, and which files know no packs.
 DEFINITIONS = {"norms.cu": [(), ("LAYER=1",)], "rope.cu": [(), ("INTERLEAVED=1",)],
-               "attention.cu": [("TILE=16", "HEAD=64"), ("TILE=16", "HEAD=128")]}
+               "attention.cu": [("TILE=16", "HEAD=64"), ("TILE=16", "HEAD=128")],
+               "decode.cu": [("GROUP=1", "PACKS=1"), ("GROUP=4", "PACKS=2")]}
 WITHOUT_PACKS = {"column_sums.cu", "dropout.cu", "attention.cu"}
 
 
