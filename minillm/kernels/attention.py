@@ -1,10 +1,11 @@
-"""Attention on cuda/attention.cu, and of one query a row on cuda/decode.cu."""
+"""Attention: bfloat16 on cuda/flash_attention.cu where its sizes fit, one query a row on cuda/decode.cu, all else on cuda/attention.cu."""
 
 from math import sqrt
 from typing import Any, NamedTuple
 
 from ..ops.attention import refuse
 from .decode import decode
+from .flash_attention import fits, flash_backward, flash_forward
 from .operation import KernelOperation, blocks_for, contiguous
 
 TILE = 16                # queries of a block, and keys at a time
@@ -35,8 +36,11 @@ class Attention(KernelOperation):
         y, lse = empty(q, q.shape), empty(q, (b, h, t), "float32")
         if t == 1:
             decode(self.launch, y, lse, **arrays, **options)
+            return y, Kept(arrays, y, lse, options)
+        arrays |= dict(k=contiguous(k), v=contiguous(v))
+        if fits(self.launch, *(arrays[name] for name in "qkv")):
+            flash_forward(self.launch, y=y, lse=lse, **arrays, **options)
         else:
-            arrays |= dict(k=contiguous(k), v=contiguous(v))
             self.run("attention_forward", (blocks_for(t, TILE), h, b), **arrays, **options, y=y, lse=lse)
         return y, Kept(arrays, y, lse, options)
 
@@ -49,6 +53,9 @@ class Attention(KernelOperation):
         d, dq, dk, dv = empty(y, lse.shape, "float32"), *(empty(y, arrays[name].shape) for name in "qkv")
         self.launch("attention.cu", "attention_d", y.dtype, grid=blocks_for(b * t * h, WARPS), block=32 * WARPS, define=self.define(y), dy=dy, y=y, d=d)
         given = arrays | options | dict(k=contiguous(arrays["k"]), v=contiguous(arrays["v"]), dy=dy, lse=lse, d=d)
+        if t > 1 and fits(self.launch, *(given[name] for name in ("q", "k", "v", "dy"))):
+            flash_backward(self.launch, dq=dq, dk=dk, dv=dv, **given)
+            return dq, dk, dv
         self.run("attention_dq", (blocks_for(t, TILE), h, b), **given, dq=dq)
         self.run("attention_dkv", (blocks_for(s, TILE), heads, b), **given, dk=dk, dv=dv)
         return dq, dk, dv

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from kernels.cases import TENSOR_CORES
 from kernels.memory import embedded, poison, poisoned_outputs
+from kernels.test_operations import both_passes, exact, no_fallback, same_bits
+from ops.test_every_op import PRECISIONS, assert_close
 
 import minillm
 from minillm.arrays import bfloat16
-from minillm.kernels import EMULATED, decode, emulator, table
+from minillm.kernels import EMULATED, attention, decode, emulator, flash_attention, table
 from minillm.kernels.launcher import EMULATOR
 from minillm.model import Config, Transformer
 from minillm.ops import REFERENCE
@@ -18,6 +21,55 @@ def qkv(b, t, s, h, k, e, dtype="float32"):
     rng = np.random.default_rng(0)
     return [rng.standard_normal(shape).astype(dtype) for shape in ((b, t, h, e), (b, s, k, e), (b, s, k, e))]
 
+
+# --- tensor cores -----------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def tensor_cores_only(monkeypatch):
+    """The plain kernels would hide that the others didn't run."""
+    monkeypatch.setattr(attention.Attention, "run", None)
+
+
+def agrees(case, result):
+    for mine, other in zip(result, exact(case, bfloat16), strict=True):
+        assert_close(mine, other, PRECISIONS["bfloat16"])
+
+
+@pytest.mark.parametrize("case", TENSOR_CORES, ids=str)
+def test_tensor_cores_agree_with_the_reference_in_float64_with_every_access_checked(case, tensor_cores_only):
+    with no_fallback(), emulator.settings(checked=True), poisoned_outputs():
+        agrees(case, both_passes(ATTENTION, case, bfloat16, embedded))
+
+
+@pytest.mark.parametrize("case", TENSOR_CORES, ids=str)
+def test_every_schedule_gives_the_same_bits_on_tensor_cores(case, tensor_cores_only):
+    """Also whether copies land at once or as late as they may, which the seed decides too."""
+    results = []
+    for seed in (0, 1, 2, 3):
+        with emulator.settings(seed=seed), poisoned_outputs():
+            results.append(both_passes(ATTENTION, case, bfloat16))
+    assert all(same_bits(result, results[0]) for result in results[1:])
+
+
+@pytest.mark.parametrize("step", [16, 48])
+def test_other_steps_compute_the_same_on_tensor_cores(step, monkeypatch, tensor_cores_only):
+    monkeypatch.setattr(flash_attention, "STEP", step)
+    for case in TENSOR_CORES:
+        if case.inputs[0][-1] <= 32:
+            with poisoned_outputs():
+                agrees(case, both_passes(ATTENTION, case, bfloat16))
+
+
+def test_the_kernels_agree_among_themselves():
+    """On the same numbers, tensor cores and the plain kernels differ by the rounding of P and dS."""
+    q, k, v = qkv(1, 70, 70, 2, 1, 16, bfloat16)
+    y, cache = ATTENTION.forward(q, k, v)
+    plain, plain_cache = ATTENTION.forward(*(embedded(x, offset=1) for x in (q, k, v)))
+    assert np.allclose(cache.lse, plain_cache.lse, rtol=0, atol=1e-5)
+    assert np.linalg.norm(y.astype(float) - plain.astype(float)) < 4e-3 * np.linalg.norm(plain.astype(float))
+
+
+# --- one query -------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dtype", ["float32", bfloat16], ids=str)
 @pytest.mark.parametrize("e", [8, 6], ids=["packs", "no packs"])
@@ -50,6 +102,8 @@ def test_one_query_at_a_time_over_cached_keys_gives_the_rows_of_the_whole(window
         assert np.allclose(row, whole[:, i:i + 1], rtol=0, atol=1e-6), f"position {i}"
 
 
+# --- all ---------------------------------------------------------------------------------------------------------------------------
+
 @pytest.mark.parametrize("t", [1, 5])
 def test_scores_of_any_size_are_safe(t):
     """e^1000 is no float32."""
@@ -61,14 +115,14 @@ def test_scores_of_any_size_are_safe(t):
         assert all(np.isfinite(x).all() for x in ATTENTION.backward(y, cache))
 
 
-@pytest.mark.parametrize("t", [1, 5])
+@pytest.mark.parametrize("t, dtype", [(1, "float32"), (5, "float32"), (5, bfloat16)], ids=["decode", "plain", "tensor cores"])
 @pytest.mark.parametrize("which", [0, 1, 2], ids="qkv")
-def test_nan_is_not_lost(t, which):
+def test_nan_is_not_lost(t, dtype, which):
     """Neither as if the row saw nothing, nor in a maximum."""
-    arrays = qkv(1, t, 20, 2, 1, 4)
+    arrays = qkv(1, t, 20, 2, 1, 16, dtype)
     arrays[which][..., 1] = np.nan
     y, _ = ATTENTION.forward(*arrays)
-    assert np.isnan(y[..., 1]).all()
+    assert np.isnan(y[..., 1].astype(float)).all()
 
 
 def test_large_heads_are_left_to_the_reference():

@@ -18,6 +18,12 @@ struct Rules {
         return !mask || mask[(size_t)i * s + j];
     }
 
+    // Whether every query from first_i to last_i sees every key from first_j to last_j, so that nothing needs hiding.
+    __device__ bool all_visible(int first_i, int last_i, int first_j, int last_j) const {
+        int least = first_i + s - t - last_j, most = last_i + s - t - first_j;           // distances
+        return !documents && !mask && last_j < s && most < window && (causal ? least >= 0 : least > -window);
+    }
+
     // The keys that some query from `first` to `last` may see by `causal` and `window`: from first_key to end_of_keys − 1. What documents
     // and masks forbid is hidden one by one.
     __device__ int first_key(int first) const { return max(0, first + s - t - window + 1); }
