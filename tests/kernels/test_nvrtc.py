@@ -13,7 +13,14 @@ except Exception as problem:                     # no libnvrtc, or one that can'
 MAY_SPILL: dict[str, str] = {}
 
 
-EVERY = pytest.mark.parametrize("variant", nvrtc.variants(), ids=lambda v: " ".join((v.file, v.real, str(v.pack), *v.define)))
+def name(variant):
+    return " ".join((variant.file, variant.real, str(variant.pack), *variant.define))
+
+
+# Those that take seconds to compile.
+LONG = {name(variant) for variant in nvrtc.variants() if variant.file == "flash_attention.cu" and "HEAD=128" in variant.define}
+EVERY = pytest.mark.parametrize("variant", [pytest.param(variant, marks=[pytest.mark.slow] * (name(variant) in LONG)) for variant in nvrtc.variants()],
+                                ids=name)
 
 
 def check(variant, architecture):
