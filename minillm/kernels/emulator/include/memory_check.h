@@ -149,7 +149,7 @@ EMULATOR_UNCHECKED static void note_write(Cell& cell, const Moment& now, Access 
         bool same_phase = block_of(read) == block_of(now) && read.phase == now.phase;
         bool unsynced = warp_of(read) != warp_of(now) || read.syncs == now.syncs;
         bool others = same_phase && (cell.readers == OF_SEVERAL_WARPS || (cell.readers == OF_ONE_WARP && unsynced));
-        if (others || cell.by_several_blocks || !ordered(read, now)) race(read, "reads too", access, now, shared);
+        if (others || cell.by_several_blocks || !ordered(read, now)) race(read, others ? "and others read" : "reads too", access, now, shared);
     }
     cell.write = now;
     cell.atomically = access == ATOMIC;
