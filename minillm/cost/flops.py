@@ -128,10 +128,9 @@ def calls(config: Config, b: int, t: int, ops: Ops = REFERENCE) -> list[Call]:
     listed += [Call("layers", *call) for call in block_calls(config, b, t, ops, norm, vectors)]
     if config.norm_position == "pre":
         listed.append(Call("final_norm", "final_norm", config.norm, norm.flops(x, *vectors)))
-        listed.append(Call("final_norm", "collect", "add", Flops(Work(), {"dw": Work(elementwise=d * len(vectors))})))
+        listed.append(Call("final_norm", "collect", "add", collected(Flops(Work(), {}), *vectors)))
     head = (config.vocab_size, d)
-    listed.append(Call("loss", "output", "linear_cross_entropy", ops.linear_cross_entropy.flops(x, head, (b, t))))
-    listed.append(Call("loss", "collect", "add", Flops(Work(), {"dw": Work(elementwise=prod(head))})))
+    listed.append(Call("loss", "output", "linear_cross_entropy", collected(ops.linear_cross_entropy.flops(x, head, (b, t)), head)))
     return listed
 
 
@@ -144,7 +143,8 @@ def block_calls(config: Config, b: int, t: int, ops: Ops, norm: Any, vectors: tu
 
     yield "attention_norm", config.norm, norm.flops(x, *vectors)
     for name, (inputs, _) in ((n.removesuffix(".weight"), s) for n, s in shapes.items() if len(s) == 2):
-        yield name, "linear", ops.linear.flops((b, t, inputs), shapes[f"{name}.weight"], shapes.get(f"{name}.bias"))
+        weights = [shapes[key] for key in (f"{name}.weight", f"{name}.bias") if key in shapes]
+        yield name, "linear", collected(ops.linear.flops((b, t, inputs), *weights), *weights)
     if config.positions == "rope":
         for name, heads in (("query_rope", q), ("key_rope", k)):
             yield name, "rope", ops.rope.flops(heads, scaling=config.rope_scaling)
@@ -163,7 +163,13 @@ def block_calls(config: Config, b: int, t: int, ops: Ops, norm: Any, vectors: tu
     # Forward: the residual additions that no fused norm does. Backward: theirs, and the gradients of n from the matrices that read it.
     forward, backward = (1, 1) if pre else (2, 2)
     yield "residual", "add", Flops(Work(elementwise=forward * rows * d), {"dx": Work(elementwise=(backward + 2 + gated) * rows * d)})
-    yield "collect", "add", Flops(Work(), {"dw": Work(elementwise=sum(prod(shape) for shape in shapes.values()))})
+    yield "collect", "add", collected(Flops(Work(), {}), *vectors, *vectors)
+
+
+def collected(flops: Flops, *weights: tuple) -> Flops:
+    """With one addition for each number of these weights: the model adds every gradient to a buffer."""
+    dw = flops.backward.get("dw", Work()) + Work(elementwise=sum(map(prod, weights)))
+    return Flops(flops.forward, flops.backward | {"dw": dw})
 
 
 def phases(flops: Flops, backward: str = "exact") -> dict[str, Work]:
