@@ -206,6 +206,7 @@ def test_count_and_claim_are_the_same_whole_numbers(name, recompute):
     """Products and elementwise work, operation by operation, and forward, recompute and backward apart."""
     model, _, _, count = step(name, recompute)
     assert claimed(of_model(model.config, 2, 5, attention="executed", elementwise="all", recompute=recompute)) == executed(count)
+    assert of_model(model.config, 2, 5, "palm", recompute=recompute).executed == count.matmul
 
 
 @pytest.mark.parametrize("name", ["llama, grouped-query, tied", "gpt2", "llama, window"])
@@ -213,7 +214,7 @@ def test_attention_by_blocks_executes_more_than_is_needed_and_the_claim_says_bot
     t = 150                                      # a block of 128 queries and one of 22
     model, _, _, count = step(name, b=1, t=t)
     done, needed = (of_model(model.config, 1, t, attention=kind) for kind in ("executed", "causal"))
-    assert done.matmul == count.matmul > needed.matmul
+    assert done.matmul == done.executed == needed.executed == count.matmul > needed.matmul
     assert done.by_op["linear"] == needed.by_op["linear"] == count.by_op["linear"].matmul
     assert done.by_op["attention"] == count.by_op["attention"].matmul
 
