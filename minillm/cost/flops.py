@@ -23,7 +23,7 @@ from .bill import Bill
 from .conventions import CONVENTIONS, Convention, num_parameters, parameters_of_blocks
 
 
-def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops = REFERENCE, **changes: Any) -> "Bill":
+def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops = REFERENCE, **changes: Any) -> Bill:
     """One step of training on b texts of t tokens. `changes` replace single choices of the convention: attention="full".
     `ops`: the table whose claims are added up."""
     refuse_nonsense(config, b, t, convention, changes)
@@ -75,7 +75,7 @@ class Call(NamedTuple):
 
 def calls(config: Config, b: int, t: int, ops: Ops = REFERENCE) -> list[Call]:
     """Every operation that a step calls, one block standing for all. What recompute runs again is not listed."""
-    d, rows, norm = config.d_model, b * t, getattr(ops, config.norm)
+    d, norm = config.d_model, getattr(ops, config.norm)
     x, vectors = (b, t, d), ((d,), (d,)) if config.norm_bias else ((d,),)
     listed = [Call("embedding", "embedding", "embedding", ops.embedding.flops((b, t), (config.vocab_size, d)))]
     if config.positions == "learned":
@@ -141,7 +141,8 @@ def phases(flops: Flops, backward: str = "exact") -> dict[str, Work]:
 
 
 def adamw(config: Config, clipped: bool = False) -> Work:
-    """One update: 13 operations a parameter, weight decay 1 on matrices, the gradient's norm 2; where that is clipped, 1 more."""
+    """One update: 13 operations a parameter, weight decay 1 on matrices, the gradient's norm 2; where that is clipped, 1 more. (The gaps
+    between parameters in their buffer are swept over too, and not billed.)"""
     n, matrices = config.num_parameters(), sum(prod(shape) for shape in config.shapes().values() if len(shape) > 1)
     return Work(elementwise=(15 + clipped) * n + matrices)
 
