@@ -167,6 +167,14 @@ def test_a_gradient_that_escapes_is_refused():
         small(LLAMA).with_ops(table).loss_and_grads(*batch())
 
 
+def test_another_librarys_arrays_are_refused():
+    """A table of kernels computes on a GPU's arrays, which nobody sees."""
+    on_gpu = SimpleNamespace(dtype=np.dtype("float32"), ndim=2, shape=(2, 6))
+    kernel = SimpleNamespace(forward=lambda x, w: (on_gpu, ()), backward=None, flops=rmsnorm.flops)
+    with pytest.raises(Escaped, match="rmsnorm.forward made an array out of sight"):
+        counting(replace(REFERENCE, rmsnorm=kernel), Count()).rmsnorm.forward(np.ones((2, 6)), np.ones(6))
+
+
 def test_what_is_composed_is_counted_under_its_own_name_and_by_its_parts_phases():
     count = Count()
     op = counting(REFERENCE, count).linear_cross_entropy
