@@ -1,0 +1,111 @@
+"""Plans and accounts of memory, in words and columns."""
+
+from collections.abc import Mapping
+
+from .plan import PF_DAY, gigabytes
+
+SMALL = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k"}
+
+
+def of_run(name: str, run: dict) -> str:
+    """What plan.of_run found out about the model of that name."""
+    parts = [of_flops(name, run)]
+    if "tokens" in run:
+        parts.append(f"{short(run['tokens'])} tokens make {run['pf_days'] * PF_DAY:.3e} FLOPs by {run['convention']}: {digits(run['pf_days'])} PF/s-days "
+                     f"of {PF_DAY:.2e} FLOPs. That is {digits(run['tokens'] / run['parameters']['all'])} tokens for each parameter.")
+    if "devices" in run:
+        parts.append(of_time(run))
+    if "memory" in run:
+        parts.append(of_device_memory(run))
+    return "\n\n".join(parts)
+
+
+def of_flops(name: str, run: dict) -> str:
+    n, tokens, per_token = run["parameters"], run.get("tokens"), run["flops_per_token"]
+    lines = [f"{name}: {n['all']:,} parameters ({short(n['all'])}), {n['non-embedding']:,} of them outside the embedding and output matrices.",
+             f"Training on texts of {run['seq_len']:,} tokens, in FLOPs:", "",
+             f"{'convention':12}{'a token':>12}" + (f"{'in all':>12}" if tokens else "") + f"{'÷ 6ND':>10}"]
+    for convention, each in per_token.items():
+        lines.append(f"{convention:12}{each:12.4g}" + (f"{each * tokens:12.3e}" if tokens else "") + f"{each / per_token['6nd']:10.3f}")
+    return "\n".join(lines)
+
+
+def of_time(run: dict) -> str:
+    device = run["devices"]
+    peak = "unknown" if device["peak"] is None else f"{device['peak'] / 1e12:,.4g} TFLOP/s, dense"
+    lines = [f"{device['count']:,} × {device['name']}: peak for {run['dtype']} {peak} ({device['source']})"]
+    if "mfu" in run:
+        lines.append(f"at {run['mfu']:.1%} of it, counted by {run['convention']}: {run['tokens_per_second']:,.0f} tokens/s, "
+                     f"{run['tokens_per_second'] / device['count']:,.0f} on each")
+    if "reached" in run:
+        shares = ", ".join(f"{share:.1%} by {convention}" for convention, share in run["reached"].items())
+        lines.append(f"{run['tokens_per_second']:,.0f} tokens/s, {run['tokens_per_second'] / device['count']:,.0f} on each; MFU "
+                     f"{shares or 'unknown, since the peak is'}")
+    if "seconds" in run:
+        lines.append(f"wall time      {duration(run['seconds'])}")
+        lines.append(f"device-hours   {run['device_hours']:,.0f}")
+    if "cost" in run:
+        lines.append(f"cost           {run['cost']:,.0f}, at {run['cost'] / run['device_hours']:,.2f} for a device-hour")
+    return "\n".join(lines)
+
+
+def of_device_memory(run: dict) -> str:
+    needed, device = run["memory"], run["devices"]
+    texts = f"{needed['micro_batch']} text{'s' * (needed['micro_batch'] > 1)} of {run['seq_len']:,} tokens at a time"
+    sharing = "nothing shared" if needed["zero"] == 0 else f"ZeRO stage {needed['zero']}"
+    lines = [f"Memory on each device, {sharing}, {texts}, {'recomputing activations' if needed['recompute'] else 'keeping all activations'}:"]
+    lines.append(columns({**needed["parts"], f"in all, of {gigabytes(device['memory'])}": needed["total"]}))
+    lines.append(f"The smallest number of devices that it fits on: {needed['fewest_devices']:,}.")
+    return "\n".join(lines)
+
+
+def of_memory(name: str, account: dict) -> str:
+    """What memory.account found out about the model of that name."""
+    n, size = account["parameters"], account["precision"]
+    parts = [f"{name}: {n:,} parameters ({short(n)}), {size}, {account['b']:,} text{'s' * (account['b'] > 1)} of {account['t']:,} tokens.",
+             "To run\n" + columns(account["run"], total=True)]
+    if "train" in account:
+        states = {1: "Adam's states sharded", 2: "Adam's states and gradients sharded", 3: "all states sharded"}.get(account["zero"], "nothing sharded")
+        where = f"on each of {account['devices']:,} devices ({states})" if account["devices"] > 1 else "on one device"
+        parts.append(f"To train, {where}, {'recomputing activations' if account['recompute'] else 'keeping all activations'}\n"
+                     + columns(account["train"], total=True))
+        parts.append("Activations of one block: " + ", ".join(f"{op} {gigabytes(each)}" for op, each in account["block"].items() if each)
+                     + f".\nWith all probabilities of attention stored, a block would hold {gigabytes(account['block_stored'])}; "
+                     f"its input alone, for recompute, is {gigabytes(account['block_input'])}. The whole batch's logits would be {gigabytes(account['logits'])}.")
+        parts.append(lectures(n, account))
+    return "\n\n".join(parts)
+
+
+def lectures(n: int, account: dict) -> str:
+    """The rule of thumb of lectures beside the exact account."""
+    exact = sum(account["states_one_device"].values())
+    return ("The lectures' rule: 4 bytes a parameter to run, and 20 more to train, is 24 bytes a parameter, here "
+            f"{gigabytes(24 * n)}. (Told as \"1 B parameters need 80 GB\", the 20 was multiplied by the 4 instead of added to it.)\n"
+            f"Exactly: {exact / n:g} bytes a parameter of states, {gigabytes(exact)}; the rest of those 24 stood for activations and temporary arrays, "
+            "but these\ngrow with the texts and tokens in a batch, not with the number of parameters: here "
+            f"{gigabytes(account['activations'] + account['temporary'])}, {(account['activations'] + account['temporary']) / n:,.3g} bytes a parameter.")
+
+
+# --- words and numbers ---------------------------------------------------------------------------------------------------------------------
+
+def columns(parts: Mapping[str, float], total: bool = False) -> str:
+    parts = {**parts, "in all": sum(parts.values())} if total else parts
+    width = max(map(len, parts)) + 2
+    return "\n".join(f"  {name:{width}}{gigabytes(size):>14}" for name, size in parts.items())
+
+
+def short(n: float) -> str:
+    unit = next((unit for unit in SMALL if n >= unit), 1)
+    return f"{n / unit:.4g} {SMALL.get(unit, '')}".strip()
+
+
+def digits(x: float) -> str:
+    """At least three, and no powers of ten for what people can read without."""
+    return f"{x:,.0f}" if 100 <= x < 1e9 else f"{x:.3g}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.1f} seconds"
+    hours = seconds / 3600
+    return f"{hours * 60:,.0f} minutes" if hours < 2 else f"{hours:,.1f} hours" if hours < 72 else f"{hours / 24:,.1f} days"
