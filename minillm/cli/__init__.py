@@ -7,7 +7,7 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import flops, tokenizer
+from minillm.cli import flops, memory, tokenizer
 
 
 def doctor(json: bool = False) -> int:
@@ -65,6 +65,7 @@ COMMANDS = Group(
     doctor=doctor,
     flops=flops.flops,
     generate=generate,
+    memory=memory.memory,
     tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
                     encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )

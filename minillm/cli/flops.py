@@ -12,9 +12,11 @@ def flops(config: Annotated[str, tyro.conf.Positional], /, tokens: str | None = 
           device_memory: str | None = None, json: bool = False) -> int:
     """What training a model costs, before anything is trained: parameters, FLOPs, days, device-hours, money and memory.
 
-    minillm flops gpt2                                                         FLOPs for each token, as different people count them
-    minillm flops llama3-8b --tokens 15T --gpus 1024xH100 --mfu 0.40           a plan
-    minillm flops llama1-7b --gpus 256xA100 --seq-len 2048 --tokens-per-second 0.66M    the MFU that somebody's run has reached
+    minillm flops gpt2: FLOPs for each token, as different people count them
+
+    minillm flops llama3-8b --tokens 15T --gpus 1024xH100 --mfu 0.40: a plan
+
+    minillm flops llama1-7b --gpus 256xA100 --seq-len 2048 --tokens-per-second 0.66M: the MFU that somebody's run has reached
 
     Args:
         config: A preset's name (llama3-8b), or a TOML or JSON file with the fields of a Config.

@@ -5,10 +5,6 @@
     wall time  = C / (devices · peak · MFU)                        MFU: the share of the peak that goes into C
     device-hours = devices · wall time                             and, times a price, money
 
-    memory of a device = states / devices (what ZeRO shards of them) + the rest, which no number of devices makes smaller:
-                         activations of the texts that it works on at once, temporary arrays, one layer gathered from the others
-    smallest number of devices = ⌈sharded states / (memory − the rest)⌉
-
 An MFU belongs to the convention it was computed with. The default is PaLM's, which introduced it: 6 for every parameter, and attention in full.
 """
 
@@ -16,14 +12,14 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass
-from math import ceil, prod
 from pathlib import Path
 from typing import Any, Literal
 
 from ..files import read_json_object
 from ..model.config import Config
 from ..ops.rope import Llama3Scaling
-from . import flops, hardware, memory
+from . import flops, hardware
+from .sharding import fewest, fitting
 
 PF_DAY = 1e15 * 86400
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
@@ -45,15 +41,15 @@ def number(text: str, what: str) -> float:
     return value
 
 
-def devices_named(text: str, **changes: float | None) -> tuple[int, hardware.Device]:
-    """1024xH100, or H100 for one; the changes are those of hardware.named."""
+def devices_named(text: str, peak: float | None = None, memory: float | None = None, dtype: str = "bf16") -> tuple[int, hardware.Device]:
+    """1024xH100, or H100 for one; the rest is hardware.named's."""
     found = re.fullmatch(r"(?:([\d_,]+)\s*[x×*]\s*)?([A-Za-z].*)", text.strip())
     if not found:
         raise ValueError(f"Devices are given as COUNTxNAME, such as 8xA100 or 1024xH100, not {text!r}.")
     count = int(re.sub(r"[_,]", "", found[1] or "1") or 0)
     if count < 1:
         raise ValueError(f"A run needs at least 1 device, not {count}.")
-    return count, hardware.named(found[2].strip(), **changes)
+    return count, hardware.named(found[2].strip(), peak, memory, dtype)
 
 
 def config_named(word: str) -> Config:
@@ -113,74 +109,6 @@ class Time:
     @property
     def cost(self) -> float | None:
         return None if self.price is None else self.device_hours * self.price
-
-
-# --- memory ----------------------------------------------------------------------------------------------------------------------------
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on one device, by part; `sharded`: those of the states that more devices make smaller, all devices' together."""
-
-    parts: dict[str, float]
-    sharded: float
-    devices: int
-    recompute: bool
-
-    @property
-    def total(self) -> float:
-        return sum(self.parts.values())
-
-    @property
-    def fixed(self) -> float:
-        """What no number of devices makes smaller."""
-        return self.total - self.sharded / self.devices
-
-
-def on_a_device(config: Config, t: int, devices: int = 1, precision: str = "bf16", zero: int = 3, micro_batch: int = 1,
-                recompute: bool = False, attention: memory.Attention = "blocks") -> Memory:
-    """The memory of each of `devices` that work on `micro_batch` texts of t tokens at a time."""
-    for what, value in (("micro-batch", micro_batch), ("number of devices", devices), ("length of a text", t)):
-        if value < 1:
-            raise ValueError(f"The {what} must be at least 1, not {value}.")
-    size, n = memory.precision_named(precision), config.num_parameters()
-    alone, shared = memory.states(n, size, zero, 1), memory.states(n, size, zero, 10**6)
-    sharded = sum(alone[name] for name in alone if shared[name] < alone[name])
-    unit = max(sum(prod(shape) for shape in config.layer_shapes().values()), config.vocab_size * config.d_model)
-    gathered = unit * ((size.weights if zero == 3 else 0) + (size.gradients if zero >= 2 else 0))
-    parts = dict(memory.states(n, size, zero, devices))
-    parts["activations"] = sum(memory.activations(config, micro_batch, t, size, recompute, attention).values())
-    parts["temporary"] = memory.temporary(config, micro_batch, t, size, recompute)
-    if gathered and devices > 1:
-        parts["one layer, gathered"] = gathered
-    return Memory(parts, sharded, devices, recompute)
-
-
-def fewest(config: Config, t: int, capacity: float, **options) -> int | None:
-    """The smallest number of devices that it fits on; None if it fits on no number of them."""
-    if on_a_device(config, t, 1, **options).total <= capacity:
-        return 1
-    several = on_a_device(config, t, 2, **options)
-    room = capacity - several.fixed
-    return max(2, ceil(several.sharded / room)) if room > 0 and several.sharded else None
-
-
-def fitting(config: Config, t: int, devices: int, capacity: float, recompute: Literal["auto", "yes", "no"] = "auto", **options) -> Memory:
-    """The memory of a device, with recompute if it is asked for, or on "auto" if nothing fits without; a sentence if nothing does."""
-    choices = {"auto": (False, True), "yes": (True,), "no": (False,)}[recompute]
-    for again in choices:
-        needed = on_a_device(config, t, devices, recompute=again, **options)
-        if needed.total <= capacity:
-            return needed
-    least = fewest(config, t, capacity, recompute=choices[-1], **options)
-    problem = f"The model doesn't fit: each of {devices:,} device{'s' * (devices > 1)} would need {gigabytes(needed.total)} and has {gigabytes(capacity)}."
-    if least is not None and least > devices:
-        raise ValueError(f"{problem} It would fit on {least:,} of them.")
-    advice = "shorter texts, a smaller micro-batch, ZeRO stage 3" + (", recomputing activations" if not choices[-1] else "")
-    raise ValueError(f"{problem} {gigabytes(needed.fixed)} of that stay however many there are. Try {advice} or a device with more memory.")
-
-
-def gigabytes(size: float) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 
 # --- the whole plan ----------------------------------------------------------------------------------------------------------------------

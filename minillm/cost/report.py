@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from .plan import PF_DAY, gigabytes
+from .sharding import gigabytes
+from .plan import PF_DAY
 
 SMALL = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k"}
 
@@ -54,44 +55,49 @@ def of_device_memory(run: dict) -> str:
     texts = f"{needed['micro_batch']} text{'s' * (needed['micro_batch'] > 1)} of {run['seq_len']:,} tokens at a time"
     sharing = "nothing shared" if needed["zero"] == 0 else f"ZeRO stage {needed['zero']}"
     lines = [f"Memory on each device, {sharing}, {texts}, {'recomputing activations' if needed['recompute'] else 'keeping all activations'}:"]
-    lines.append(columns({**needed["parts"], f"in all, of {gigabytes(device['memory'])}": needed["total"]}))
+    lines.append(columns(needed["parts"], f"in all, of {gigabytes(device['memory'])}"))
     lines.append(f"The smallest number of devices that it fits on: {needed['fewest_devices']:,}.")
     return "\n".join(lines)
 
 
 def of_memory(name: str, account: dict) -> str:
-    """What memory.account found out about the model of that name."""
+    """What sharding.account found out about the model of that name."""
     n, size = account["parameters"], account["precision"]
     parts = [f"{name}: {n:,} parameters ({short(n)}), {size}, {account['b']:,} text{'s' * (account['b'] > 1)} of {account['t']:,} tokens.",
-             "To run\n" + columns(account["run"], total=True)]
+             "To run\n" + columns(account["run"])]
     if "train" in account:
         states = {1: "Adam's states sharded", 2: "Adam's states and gradients sharded", 3: "all states sharded"}.get(account["zero"], "nothing sharded")
         where = f"on each of {account['devices']:,} devices ({states})" if account["devices"] > 1 else "on one device"
         parts.append(f"To train, {where}, {'recomputing activations' if account['recompute'] else 'keeping all activations'}\n"
-                     + columns(account["train"], total=True))
-        parts.append("Activations of one block: " + ", ".join(f"{op} {gigabytes(each)}" for op, each in account["block"].items() if each)
-                     + f".\nWith all probabilities of attention stored, a block would hold {gigabytes(account['block_stored'])}; "
-                     f"its input alone, for recompute, is {gigabytes(account['block_input'])}. The whole batch's logits would be {gigabytes(account['logits'])}.")
+                     + columns(account["train"]))
+        parts.append("Activations of one block: " + ", ".join(f"{op} {gigabytes(each)}" for op, each in account["block"].items() if each) + ".\n"
+                     f"Its input alone, which is what recompute keeps: {gigabytes(account['block_input'])}. With all probabilities of attention stored: "
+                     f"{gigabytes(account['block_stored'])}.\nThe logits of all these tokens at once would be {gigabytes(account['logits'])}.")
+        if "step" in account:
+            step = {part: size for part, size in account["step"].items() if part != "threads"}
+            parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch and gradients of its own "
+                         f"(beside what Python and NumPy take)\n{columns(step)}")
         parts.append(lectures(n, account))
     return "\n\n".join(parts)
 
 
 def lectures(n: int, account: dict) -> str:
     """The rule of thumb of lectures beside the exact account."""
-    exact = sum(account["states_one_device"].values())
-    return ("The lectures' rule: 4 bytes a parameter to run, and 20 more to train, is 24 bytes a parameter, here "
-            f"{gigabytes(24 * n)}. (Told as \"1 B parameters need 80 GB\", the 20 was multiplied by the 4 instead of added to it.)\n"
-            f"Exactly: {exact / n:g} bytes a parameter of states, {gigabytes(exact)}; the rest of those 24 stood for activations and temporary arrays, "
-            "but these\ngrow with the texts and tokens in a batch, not with the number of parameters: here "
-            f"{gigabytes(account['activations'] + account['temporary'])}, {(account['activations'] + account['temporary']) / n:,.3g} bytes a parameter.")
+    exact, working = sum(account["states_one_device"].values()), account["activations"] + account["temporary"]
+    return ("The lectures' rule: 4 bytes a parameter to run and 20 more to train, so 24, which is "
+            f"{gigabytes(24 * n)} here.\n(Where they say 80 GB for 1 B parameters, the 20 was multiplied by the 4 instead of added to it.)\n"
+            f"Exactly: {exact / n:g} bytes a parameter of states on one device, {gigabytes(exact)}. What the rule adds for activations and temporary arrays\n"
+            f"grows with the tokens of a batch, not with the parameters: here {gigabytes(working)}, which happens to be {working / n:,.3g} bytes a parameter.")
 
 
 # --- words and numbers ---------------------------------------------------------------------------------------------------------------------
 
-def columns(parts: Mapping[str, float], total: bool = False) -> str:
-    parts = {**parts, "in all": sum(parts.values())} if total else parts
+def columns(parts: Mapping[str, float], total: str = "in all") -> str:
+    """Parts and their sum under each other, in one unit."""
+    parts = {**parts, total: sum(parts.values())}
+    unit, name, digits = (1e9, "GB", 2) if parts[total] >= 2e9 else (1e6, "MB", 1)
     width = max(map(len, parts)) + 2
-    return "\n".join(f"  {name:{width}}{gigabytes(size):>14}" for name, size in parts.items())
+    return "\n".join(f"  {part:{width}}{size / unit:12,.{digits}f} {name}" for part, size in parts.items())
 
 
 def short(n: float) -> str:
