@@ -42,6 +42,33 @@ def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:
     axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
 
 
+def six_nd(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], dots: Mapping[str, Sequence[tuple[int, float]]],
+           meanings: Mapping[str, tuple[Sequence[int], Sequence[float]]], path: str | Path) -> None:
+    """Left: by how much training compute differs from 6ND, over the context, a curve a model, with dots where it was counted. Right:
+    the same at one context, over the model's size, a curve for each meaning of N. Shares, drawn in percent; the rule holds in the band."""
+    made, (left, right) = figure(columns=2, height=4.6)
+    for axes, lines in ((left, curves), (right, meanings)):
+        axes.axhspan(-1, 1, color=COLOURS[2], alpha=0.15, linewidth=0, label="within 1 %")
+        for i, (name, (x, shares)) in enumerate(lines.items()):
+            colour = COLOURS[i % len(COLOURS)]
+            axes.plot(x, [100 * share for share in shares], color=colour, linewidth=1.5, label=name)
+            if name in dots and axes is left:
+                axes.plot(*zip(*((t, 100 * share) for t, share in dots[name]), strict=True), "o", color=colour, markersize=5,
+                          label=f"{name}, counted as executed")
+        axes.set_xscale("log")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(-100, 1000)
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:+g} %" if y else "0")
+        axes.legend(fontsize=8)
+    left.set_xlabel("context t (tokens)")
+    left.set_ylabel("C/(6ND) − 1")
+    left.set_title("N: all parameters", fontsize=10)
+    right.set_title("GPT-2's shape at every size, t = 1,024", fontsize=10)
+    right.set_xlabel("all parameters N")
+    right.set_ylabel("C/(6ND) − 1")
+    save(made, path)
+
+
 def compression(table: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
     """Bytes per token, by tokenizer and kind of text, as a PNG."""
     made, (axes,) = figure(width=max(6.4, 1.1 * len(next(iter(table.values())))))

@@ -6,7 +6,7 @@ choice, since people who print "FLOPs" mean different things by it. A multiply-a
     weights      products: each matrix costs 2 FLOPs a number in every product that it enters (forward, dX, dW);
                  or 6 for each of N parameters, N being all | non-embedding | matrices | all but positions
     embedding    lookup: no arithmetic; one-hot: as if a row of zeros and a one were multiplied with the table
-    head         whether the output matrix (the logits) counts
+    head         whether the output matrix (the logits, and the loss) counts
     attention    none; causal: the pairs of query and key that see each other, t(t + 1)/2 of t² (fewer with a window);
                  half: t²/2; full: t²; executed: the whole blocks that our attention computes, scores made twice
     elementwise  none; softmax: 3 for each pair of query and key; all: norms, activations, softmax, additions and the optimizer
@@ -23,7 +23,7 @@ choice, since people who print "FLOPs" mean different things by it. A multiply-a
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -79,30 +79,37 @@ CONVENTIONS = {
 def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops = REFERENCE, **changes: Any) -> "Bill":
     """One step of training on b texts of t tokens. `changes` replace single choices of the convention: attention="full".
     `ops`: the table whose claims are added up."""
+    refuse_nonsense(config, b, t, convention, changes)
+    chosen = replace(CONVENTIONS[convention], **changes)
+    work: dict[tuple[str, str, str], Work] = {}
+
+    def book(place: str, op: str, phase: str, each: Work) -> None:
+        work[place, op, phase] = work.get((place, op, phase), Work()) + each
+
+    for call in counted_calls(config, b, t, ops, chosen):
+        times = config.num_layers if call.place == "layers" else 1
+        for phase, each in phases(call.flops, chosen.backward).items():
+            book(call.place, call.op, phase, each * times)
+        if chosen.recompute and call.place == "layers":
+            book(call.place, call.op, "recompute", call.flops.forward * times)
+        if chosen.recompute and call.place == "weights":
+            book(call.place, call.op, "recompute", Work(2 * b * t * parameters_of_blocks(config)))
+    if chosen.elementwise == "all":
+        book("optimizer", "adamw", "optimizer", adamw(config))
+    name = ", ".join([convention, *(f"{name} = {value}" for name, value in changes.items())])
+    return Bill(config, b, t, name, chosen, {key: each for key, each in work.items() if each.matmul or each.elementwise})
+
+
+def refuse_nonsense(config: Config, b: Any, t: Any, convention: str, changes: Mapping[str, Any]) -> None:
     if convention not in CONVENTIONS:
         raise ValueError(f"There is no convention {convention!r}; there are {', '.join(CONVENTIONS)}.")
     if unknown := changes.keys() - {field.name for field in fields(Convention)}:
         raise ValueError(f"A convention has no choice {', '.join(sorted(unknown))}; it has {', '.join(f.name for f in fields(Convention))}.")
     for name, value in (("b", b), ("t", t)):
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}: b texts of t tokens make a step.")
     if config.positions == "learned" and t > config.max_seq_len:
-        raise ValueError(f"Texts of {t} tokens don't fit: the model's learned positions end at max_seq_len = {config.max_seq_len}.")
-    chosen = replace(CONVENTIONS[convention], **changes)
-    work: dict[tuple[str, str, str], Work] = {}
-    for call in counted_calls(config, b, t, ops, chosen):
-        for phase, each in phases(call.flops, chosen.backward).items():
-            times = config.num_layers if call.place == "layers" else 1
-            key = (call.place, call.op, phase)
-            work[key] = work.get(key, Work()) + each * times
-            if phase == "forward" and chosen.recompute and call.place in ("layers", "weights"):
-                again = in_layers(config, b * t) if call.place == "weights" else each * times
-                key = (call.place, call.op, "recompute")
-                work[key] = work.get(key, Work()) + again
-    if chosen.elementwise == "all":
-        work["optimizer", "adamw", "optimizer"] = adamw(config)
-    return Bill(config, b, t, convention if not changes else f"{convention} with changes", chosen,
-                {key: each for key, each in work.items() if each.matmul or each.elementwise})
+        raise ValueError(f"Texts of {t:,} tokens don't fit: the model's learned positions end at max_seq_len = {config.max_seq_len:,}.")
 
 
 # --- who calls what --------------------------------------------------------------------------------------------------------------
@@ -128,10 +135,9 @@ def calls(config: Config, b: int, t: int, ops: Ops = REFERENCE) -> list[Call]:
     listed += [Call("layers", *call) for call in block_calls(config, b, t, ops, norm, vectors)]
     if config.norm_position == "pre":
         listed.append(Call("final_norm", "final_norm", config.norm, norm.flops(x, *vectors)))
-        listed.append(Call("final_norm", "collect", "add", Flops(Work(), {"dw": Work(elementwise=d * len(vectors))})))
+        listed.append(Call("final_norm", "collect", "add", collected(Flops(Work(), {}), *vectors)))
     head = (config.vocab_size, d)
-    listed.append(Call("loss", "output", "linear_cross_entropy", ops.linear_cross_entropy.flops(x, head, (b, t))))
-    listed.append(Call("loss", "collect", "add", Flops(Work(), {"dw": Work(elementwise=prod(head))})))
+    listed.append(Call("loss", "output", "linear_cross_entropy", collected(ops.linear_cross_entropy.flops(x, head, (b, t)), head)))
     return listed
 
 
@@ -144,7 +150,8 @@ def block_calls(config: Config, b: int, t: int, ops: Ops, norm: Any, vectors: tu
 
     yield "attention_norm", config.norm, norm.flops(x, *vectors)
     for name, (inputs, _) in ((n.removesuffix(".weight"), s) for n, s in shapes.items() if len(s) == 2):
-        yield name, "linear", ops.linear.flops((b, t, inputs), shapes[f"{name}.weight"], shapes.get(f"{name}.bias"))
+        weights = [shapes[key] for key in (f"{name}.weight", f"{name}.bias") if key in shapes]
+        yield name, "linear", collected(ops.linear.flops((b, t, inputs), *weights), *weights)
     if config.positions == "rope":
         for name, heads in (("query_rope", q), ("key_rope", k)):
             yield name, "rope", ops.rope.flops(heads, scaling=config.rope_scaling)
@@ -163,7 +170,13 @@ def block_calls(config: Config, b: int, t: int, ops: Ops, norm: Any, vectors: tu
     # Forward: the residual additions that no fused norm does. Backward: theirs, and the gradients of n from the matrices that read it.
     forward, backward = (1, 1) if pre else (2, 2)
     yield "residual", "add", Flops(Work(elementwise=forward * rows * d), {"dx": Work(elementwise=(backward + 2 + gated) * rows * d)})
-    yield "collect", "add", Flops(Work(), {"dw": Work(elementwise=sum(prod(shape) for shape in shapes.values()))})
+    yield "collect", "add", collected(Flops(Work(), {}), *vectors, *vectors)
+
+
+def collected(flops: Flops, *weights: tuple) -> Flops:
+    """With one addition for each number of these weights: the model adds every gradient to a buffer."""
+    dw = flops.backward.get("dw", Work()) + Work(elementwise=sum(map(prod, weights)))
+    return Flops(flops.forward, flops.backward | {"dw": dw})
 
 
 def phases(flops: Flops, backward: str = "exact") -> dict[str, Work]:
@@ -237,9 +250,8 @@ def num_parameters(config: Config, meaning: str = "all") -> int:
     return everything
 
 
-def in_layers(config: Config, rows: int) -> Work:
-    """What recompute runs again where parameters are counted: those of the blocks."""
-    return Work(2 * rows * config.num_layers * sum(prod(shape) for shape in config.layer_shapes().values()))
+def parameters_of_blocks(config: Config) -> int:
+    return config.num_layers * sum(prod(shape) for shape in config.layer_shapes().values())
 
 
 # --- the result ------------------------------------------------------------------------------------------------------------------
@@ -295,6 +307,11 @@ class Bill:
         for key, work in self.work.items():
             sums[key[position]] = sums.get(key[position], 0) + work.matmul + work.elementwise
         return sums
+
+    def as_json(self) -> dict[str, Any]:
+        return {"convention": self.name, "b": self.b, "t": self.t, "total": self.total, "per_token": self.per_token, "matmul": self.matmul,
+                "elementwise": self.elementwise, "by_phase": self.by_phase, "by_op": self.by_op, "by_layer": self.by_layer,
+                "counted": asdict(self.convention)}
 
     def __str__(self) -> str:
         columns = list(self.by_phase)

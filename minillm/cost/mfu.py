@@ -1,0 +1,72 @@
+"""Model FLOPs utilisation: which share of what a machine could multiply does training really use?
+
+    MFU = FLOPs that a step needs / (seconds of the step · peak in FLOP/s)
+
+FLOPs are those of the matrix products that the mathematics needs (flops.py, "exact"): what is computed twice to save memory, or in whole
+blocks to save time, earns nothing. The peak here is measured, not read from a data sheet: the best rate of one large matrix product on
+this machine, in the model's precision, with all threads. It is what the matrix library reaches here and now; the printed peak of a
+processor counts units that no program keeps busy.
+
+>>> from minillm import Config
+>>> meter = Meter(Config.preset("llama-nano"), peak=100e9)
+>>> meter.read(b=8, t=256, seconds=1.0)["flops"]
+24168628224
+>>> round(meter.read(b=8, t=256, seconds=1.0)["mfu"], 3)
+0.242
+"""
+
+import functools
+import time
+from typing import Any
+
+import numpy as np
+
+from ..arrays import blas_threads, num_threads
+from ..model.config import Config
+from .flops import of_model
+
+SIZE = {"cpu": 1536, "cuda": 8192}               # of the square matrices: large enough for the full rate, small enough for a moment
+
+
+class Meter:
+    """Reads a training step's speed. Made once; a reading costs a look into a table and a division."""
+
+    def __init__(self, config: Config, peak: float | None = None):
+        self.config, self.peak = config, peak
+        self.flops = functools.cache(self._flops)
+
+    def _flops(self, b: int, t: int) -> int:
+        """Of one step on b texts of t tokens, as one whole number, however the batch is cut into slices."""
+        return of_model(self.config, b, t).total
+
+    def read(self, b: int, t: int, seconds: float) -> dict[str, float]:
+        """{flops, flops_per_second, mfu}; without a peak no mfu: it is then unknown, and never guessed."""
+        flops = self.flops(b, t)
+        reading = {"flops": flops, "flops_per_second": flops / seconds}
+        return reading if self.peak is None else reading | {"mfu": flops / seconds / self.peak}
+
+
+@functools.cache
+def measured_peak(dtype: str = "float32", device: str = "cpu", seconds: float = 0.5) -> float:
+    """FLOP/s of one large matrix product: the best of those that fit into `seconds`, after one to warm up. Measured once a process.
+
+    On the CPU 16-bit numbers are multiplied as float32, as the operations do; on a GPU bfloat16 as float16, which has the same rate."""
+    import importlib
+    xp: Any = np if device == "cpu" else importlib.import_module("cupy")
+    wanted = np.dtype("float16" if dtype == "bfloat16" else dtype)
+    n, kind = SIZE[device], np.dtype("float32") if device == "cpu" and wanted.itemsize == 2 else wanted
+    a, b, out = (xp.ones((n, n), kind) for _ in range(3))
+
+    def product() -> float:
+        began = time.perf_counter()
+        xp.matmul(a, b, out=out)
+        if device != "cpu":
+            xp.cuda.get_current_stream().synchronize()
+        return time.perf_counter() - began
+
+    with blas_threads(num_threads()):
+        product()
+        end, best = time.perf_counter() + seconds, product()
+        while time.perf_counter() < end:
+            best = min(best, product())
+    return 2 * n**3 / best
