@@ -7,7 +7,7 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import flops, memory, tokenizer
+from minillm.cli import flops, memory, profile, tokenizer
 
 
 def doctor(json: bool = False) -> int:
@@ -66,6 +66,7 @@ COMMANDS = Group(
     flops=flops.flops,
     generate=generate,
     memory=memory.memory,
+    profile=profile.profile,
     tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
                     encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
