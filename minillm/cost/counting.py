@@ -191,7 +191,9 @@ class _Counting:
                 _phase.set(before)
 
     def refuse_escape(self, made: Any, direction: str) -> None:
+        """What comes out as a plain array, or as another library's, wasn't computed from watched ones alone."""
         for each in made if isinstance(made, (tuple, list)) else [made]:
-            if is_float(each) and np.ndim(each) and not isinstance(each, self.count.kind):
+            is_array = getattr(each, "ndim", 0) and each.dtype.kind in "fV"
+            if is_array and not isinstance(each, self.count.kind):
                 raise Escaped(f"{self.name}.{direction} made an array out of sight: some of its work was not counted. Write it with @, ufuncs "
                               "and reductions on the arrays that it is given.")

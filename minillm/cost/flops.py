@@ -1,17 +1,7 @@
 """What a step of training costs in floating-point operations: the claims of a model's operations, added up under a stated convention.
 
 A model calls operations; every operation claims its own cost (op.flops); `calls` lists who calls what, with which shapes. The rest is
-choice, since people who print "FLOPs" mean different things by it. A multiply-add is always 2; the choices are
-
-    weights      products: each matrix costs 2 FLOPs a number in every product that it enters (forward, dX, dW);
-                 or 6 for each of N parameters, N being all | non-embedding | matrices | all but positions
-    embedding    lookup: no arithmetic; one-hot: as if a row of zeros and a one were multiplied with the table
-    head         whether the output matrix (the logits, and the loss) counts
-    attention    none; causal: the pairs of query and key that see each other, t(t + 1)/2 of t² (fewer with a window);
-                 half: t²/2; full: t²; executed: the whole blocks that our attention computes, scores made twice
-    elementwise  none; softmax: 3 for each pair of query and key; all: norms, activations, softmax, additions and the optimizer
-    backward     exact: as the operations claim; twice: dX and dW each cost what forward did
-    recompute    whether each block's forward runs once more in backward, to save memory
+choice, since people who print "FLOPs" mean different things by it: conventions.py has the choices, and the names of usual sets of them.
 
 >>> from minillm import Config
 >>> bill = of_model(Config.preset("gpt2"), b=1, t=1024, attention="full")          # the figure that nanoGPT's notebook prints
@@ -21,62 +11,19 @@ choice, since people who print "FLOPs" mean different things by it. A multiply-a
 880522297344
 """
 
-import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from math import prod
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from ..arrays import Flops, Work
 from ..model.config import Config
 from ..ops import REFERENCE, Ops
+from .bill import Bill
+from .conventions import CONVENTIONS, Convention, num_parameters, parameters_of_blocks
 
 
-@dataclass(frozen=True)
-class Convention:
-    """What is counted; see above. The defaults are "exact": every matrix product that the mathematics needs, and nothing else."""
-
-    weights: Literal["products", "all", "non-embedding", "matrices", "all but positions"] = "products"
-    embedding: Literal["lookup", "one-hot"] = "lookup"
-    head: bool = True
-    attention: Literal["none", "causal", "half", "full", "executed"] = "causal"
-    elementwise: Literal["none", "softmax", "all"] = "none"
-    backward: Literal["exact", "twice"] = "exact"
-    recompute: bool = False
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            choices = get_args(field.type) or (True, False)
-            if getattr(self, field.name) not in choices:
-                raise ValueError(f"{field.name} must be one of {', '.join(map(str, choices))}, not {getattr(self, field.name)!r}.")
-        if self.weights != "products" and replace(self, weights="products", attention="causal", recompute=False) != Convention():
-            raise ValueError(f'With weights = "{self.weights}" every parameter counts 6 FLOPs a token; embedding, head, elementwise and backward '
-                             'can\'t be chosen then. Choose another N, or weights = "products".')
-
-    def words(self) -> list[str]:
-        """The choices, a line each."""
-        if self.weights != "products":
-            weights = [f"weights: 6 FLOPs a token for each of N parameters; N: {self.weights}"]
-        else:
-            head = "counted" if self.head else "left out"
-            weights = ["weights: 2 FLOPs a number in every product, forward, dX and dW", f"embedding: {self.embedding}",
-                       f"output matrix: {head}", f"elementwise work and optimizer: {self.elementwise}", f"backward: {self.backward}"]
-        return [*weights, f"attention: {self.attention}", f"recompute: {'a second forward of each block' if self.recompute else 'no'}"]
-
-
-CONVENTIONS = {
-    "exact": Convention(),
-    "6nd": Convention(weights="all", attention="none"),
-    "kaplan": Convention(head=False, attention="half", backward="twice"),        # Kaplan et al. 2020, table 1
-    "chinchilla": Convention(head=False, attention="full", elementwise="softmax", backward="twice"),     # as table A4 was made
-    "palm": Convention(weights="all", attention="full"),                         # Chowdhery et al. 2022, appendix B
-    "megatron": Convention(attention="full", recompute=True),                    # Narayanan et al. 2021
-    "nanogpt": Convention(weights="all but positions", attention="full"),        # estimate_mfu
-    "llmc": Convention(weights="all", attention="half"),                         # llm.c
-}
-
-
-def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops = REFERENCE, **changes: Any) -> "Bill":
+def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops = REFERENCE, **changes: Any) -> Bill:
     """One step of training on b texts of t tokens. `changes` replace single choices of the convention: attention="full".
     `ops`: the table whose claims are added up."""
     refuse_nonsense(config, b, t, convention, changes)
@@ -87,17 +34,16 @@ def of_model(config: Config, b: int, t: int, convention: str = "exact", ops: Ops
         work[place, op, phase] = work.get((place, op, phase), Work()) + each
 
     for call in counted_calls(config, b, t, ops, chosen):
-        times = config.num_layers if call.place == "layers" else 1
         for phase, each in phases(call.flops, chosen.backward).items():
-            book(call.place, call.op, phase, each * times)
-        if chosen.recompute and call.place == "layers":
-            book(call.place, call.op, "recompute", call.flops.forward * times)
-        if chosen.recompute and call.place == "weights":
-            book(call.place, call.op, "recompute", Work(2 * b * t * parameters_of_blocks(config)))
+            book(call.place, call.op, phase, each * call.times)
+        if chosen.recompute:
+            book(call.place, call.op, "recompute", call.again)
     if chosen.elementwise == "all":
         book("optimizer", "adamw", "optimizer", adamw(config))
     name = ", ".join([convention, *(f"{name} = {value}" for name, value in changes.items())])
-    return Bill(config, b, t, name, chosen, {key: each for key, each in work.items() if each.matmul or each.elementwise})
+    executed = sum((call.flops.forward + call.flops.backward_total).matmul * call.times + call.again.matmul * chosen.recompute
+                   for call in calls(config, b, t, ops))
+    return Bill(config, b, t, name, chosen, {key: each for key, each in work.items() if each.matmul or each.elementwise}, executed)
 
 
 def refuse_nonsense(config: Config, b: Any, t: Any, convention: str, changes: Mapping[str, Any]) -> None:
@@ -119,11 +65,17 @@ class Call(NamedTuple):
     part: str           # "query", …
     op: str             # its field in the table; "add" for a residual connection and other sums in the model's own code
     flops: Flops
+    times: int = 1      # in a step
+
+    @property
+    def again(self) -> Work:
+        """What recompute runs once more: the forward of blocks."""
+        return self.flops.forward * (self.times if self.place == "layers" else 0)
 
 
 def calls(config: Config, b: int, t: int, ops: Ops = REFERENCE) -> list[Call]:
     """Every operation that a step calls, one block standing for all. What recompute runs again is not listed."""
-    d, rows, norm = config.d_model, b * t, getattr(ops, config.norm)
+    d, norm = config.d_model, getattr(ops, config.norm)
     x, vectors = (b, t, d), ((d,), (d,)) if config.norm_bias else ((d,),)
     listed = [Call("embedding", "embedding", "embedding", ops.embedding.flops((b, t), (config.vocab_size, d)))]
     if config.positions == "learned":
@@ -132,7 +84,7 @@ def calls(config: Config, b: int, t: int, ops: Ops = REFERENCE) -> list[Call]:
         listed.append(Call("embedding", "positions", "sinusoidal", ops.sinusoidal.flops(x)))
     if config.dropout:
         listed.append(Call("embedding", "dropout", "dropout", ops.dropout.flops(x, config.dropout, 0)))
-    listed += [Call("layers", *call) for call in block_calls(config, b, t, ops, norm, vectors)]
+    listed += [Call("layers", *call, config.num_layers) for call in block_calls(config, b, t, ops, norm, vectors)]
     if config.norm_position == "pre":
         listed.append(Call("final_norm", "final_norm", config.norm, norm.flops(x, *vectors)))
         listed.append(Call("final_norm", "collect", "add", collected(Flops(Work(), {}), *vectors)))
@@ -189,7 +141,8 @@ def phases(flops: Flops, backward: str = "exact") -> dict[str, Work]:
 
 
 def adamw(config: Config, clipped: bool = False) -> Work:
-    """One update: 13 operations a parameter, weight decay 1 on matrices, the gradient's norm 2; where that is clipped, 1 more."""
+    """One update: 13 operations a parameter, weight decay 1 on matrices, the gradient's norm 2; where that is clipped, 1 more. (The gaps
+    between parameters in their buffer are swept over too, and not billed.)"""
     n, matrices = config.num_parameters(), sum(prod(shape) for shape in config.shapes().values() if len(shape) > 1)
     return Work(elementwise=(15 + clipped) * n + matrices)
 
@@ -199,8 +152,10 @@ def adamw(config: Config, clipped: bool = False) -> Work:
 def counted_calls(config: Config, b: int, t: int, ops: Ops, chosen: Convention) -> Iterator[Call]:
     """The calls, their Work replaced by what the convention counts of it."""
     if chosen.weights != "products":
-        each = Work(2 * num_parameters(config, chosen.weights) * b * t)
-        yield Call("weights", chosen.weights, "parameters", Flops(each, {"dx": each, "dw": each}))
+        in_blocks = parameters_of_blocks(config, chosen.weights)
+        for place, n in (("layers", in_blocks), ("rest", num_parameters(config, chosen.weights) - in_blocks)):
+            each = Work(2 * n * b * t)
+            yield Call(place, chosen.weights, "parameters", Flops(each, {"dx": each, "dw": each}))
     for call in calls(config, b, t, ops):
         if call.op == "attention":
             yield call._replace(flops=counted_attention(call.flops, config, b, t, ops, chosen))
@@ -232,105 +187,5 @@ def one_hot(config: Config, rows: int, lookup: Flops) -> Flops:
     return Flops(product, {"dw": product + lookup.backward["dw"]})
 
 
-def changed(flops: Flops, change: Any) -> Flops:
+def changed(flops: Flops, change: Callable[[Work], Work]) -> Flops:
     return Flops(change(flops.forward), {name: change(work) for name, work in flops.backward.items()})
-
-
-def num_parameters(config: Config, meaning: str = "all") -> int:
-    """N, in its several meanings: all; "all but positions" (nanoGPT's); "non-embedding": neither embedding, positions nor an output matrix
-    of its own (Kaplan's); "matrices": what is multiplied with every token, so the blocks' matrices and the output matrix, tied or not."""
-    parts = config.parameters_by_part()
-    everything, word_table = sum(parts.values()), config.vocab_size * config.d_model
-    if meaning == "all but positions":
-        return everything - (parts["embeddings"] - word_table)
-    if meaning == "non-embedding":
-        return everything - parts["embeddings"] - parts["head"]
-    if meaning == "matrices":
-        return word_table + config.num_layers * sum(prod(shape) for shape in config.layer_shapes().values() if len(shape) == 2)
-    return everything
-
-
-def parameters_of_blocks(config: Config) -> int:
-    return config.num_layers * sum(prod(shape) for shape in config.layer_shapes().values())
-
-
-# --- the result ------------------------------------------------------------------------------------------------------------------
-
-@dataclass(frozen=True)
-class Bill:
-    """What a step costs: `work` by (place, op, phase), as the convention counts it; all sums are exact whole numbers."""
-
-    config: Config
-    b: int
-    t: int
-    name: str
-    convention: Convention
-    work: Mapping[tuple[str, str, str], Work]
-
-    @functools.cached_property
-    def total(self) -> int:
-        return self.matmul + self.elementwise
-
-    @property
-    def matmul(self) -> int:
-        return sum(work.matmul for work in self.work.values())
-
-    @property
-    def elementwise(self) -> int:
-        return sum(work.elementwise for work in self.work.values())
-
-    @property
-    def per_token(self) -> float:
-        return self.total / (self.b * self.t)
-
-    @property
-    def by_op(self) -> dict[str, int]:
-        return self._sums(1)
-
-    @property
-    def by_phase(self) -> dict[str, int]:
-        """forward, recompute (if any), dX, dW, optimizer (if counted)."""
-        sums = self._sums(2)
-        return {phase: sums[phase] for phase in PHASES if phase in sums}
-
-    @property
-    def by_layer(self) -> dict[str, int]:
-        """By place in the model: embedding, layers.0, …, final_norm, loss; "weights" where parameters are counted, not products."""
-        sums, layers = self._sums(0), {}
-        for place, each in sums.items():
-            layers |= ({f"layers.{i}": each // self.config.num_layers for i in range(self.config.num_layers)} if place == "layers"
-                       else {place: each})
-        return layers
-
-    def _sums(self, position: int) -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for key, work in self.work.items():
-            sums[key[position]] = sums.get(key[position], 0) + work.matmul + work.elementwise
-        return sums
-
-    def as_json(self) -> dict[str, Any]:
-        return {"convention": self.name, "b": self.b, "t": self.t, "total": self.total, "per_token": self.per_token, "matmul": self.matmul,
-                "elementwise": self.elementwise, "by_phase": self.by_phase, "by_op": self.by_op, "by_layer": self.by_layer,
-                "counted": asdict(self.convention)}
-
-    def __str__(self) -> str:
-        columns = list(self.by_phase)
-        rows = {(op, kind): {} for op in self.by_op for kind in ("matmul", "elementwise")}
-        for (_, op, phase), work in self.work.items():
-            for kind in ("matmul", "elementwise"):
-                rows[op, kind][phase] = rows[op, kind].get(phase, 0) + getattr(work, kind)
-        lines = [f"{self.name}: one step of {self.b} × {self.t:,} tokens, in FLOPs",
-                 f"{'':36}" + "".join(f"{column:>14}" for column in [*columns, "in all", "share"])]
-        for (op, kind), row in rows.items():
-            if any(row.values()):
-                cells = [row.get(column, 0) for column in columns]
-                lines.append(f"{op:24}{'' if kind == 'matmul' else kind:12}" + _cells([*cells, sum(cells)]) + f"{sum(cells) / self.total:14.2%}")
-        lines.append(f"{'in all':36}" + _cells([*self.by_phase.values(), self.total]) + f"{1:14.2%}")
-        return "\n".join([*lines, f"exactly {self.total:,}; {self.per_token:.6g} a token", *self.convention.words()])
-
-
-PHASES = ("forward", "recompute", "dX", "dW", "optimizer")
-
-
-def _cells(numbers: list[int]) -> str:
-    return "".join(f"{number:14.4g}" for number in numbers)

@@ -3,16 +3,15 @@
     MFU = FLOPs that a step needs / (seconds of the step · peak in FLOP/s)
 
 FLOPs are those of the matrix products that the mathematics needs (flops.py, "exact"): what is computed twice to save memory, or in whole
-blocks to save time, earns nothing. The peak here is measured, not read from a data sheet: the best rate of one large matrix product on
-this machine, in the model's precision, with all threads. It is what the matrix library reaches here and now; the printed peak of a
-processor counts units that no program keeps busy.
+blocks to save time, earns nothing. There are two peaks, and a reading is named after its own. The measured one is the best rate of one
+large matrix product on this machine, in the model's precision, with all threads: what the matrix library reaches here and now. The data
+sheet's counts units that no program keeps busy all at once; it is given only where the device is known.
 
 >>> from minillm import Config
->>> meter = Meter(Config.preset("llama-nano"), peak=100e9)
->>> meter.read(b=8, t=256, seconds=1.0)["flops"]
-24168628224
->>> round(meter.read(b=8, t=256, seconds=1.0)["mfu"], 3)
-0.242
+>>> meter = Meter(Config.preset("llama-nano"), measured=100e9)
+>>> reading = meter.read(b=8, t=256, seconds=1.0)
+>>> reading["flops"], round(reading["mfu_measured"], 3)
+(24168628224, 0.242)
 """
 
 import functools
@@ -29,10 +28,15 @@ SIZE = {"cpu": 1024, "cuda": 8192}               # of the square matrices: large
 
 
 class Meter:
-    """Reads a training step's speed. Made once; a reading costs a look into a table and a division."""
+    """Reads a training step's speed. Made once; a reading costs a look into a table and a division, less than a microsecond.
 
-    def __init__(self, config: Config, peak: float | None = None):
-        self.config, self.peak = config, peak
+    config               of a Transformer; None for a model without one (the bigram), which multiplies no matrices: its readings are empty
+    measured, data_sheet  peaks in FLOP/s, where they are known
+    """
+
+    def __init__(self, config: Config | None, measured: float | None = None, data_sheet: float | None = None):
+        self.config = config
+        self.peaks = {f"mfu_{name}": peak for name, peak in (("measured", measured), ("data_sheet", data_sheet)) if peak is not None}
         self.flops = functools.cache(self._flops)
 
     def _flops(self, b: int, t: int) -> int:
@@ -40,10 +44,11 @@ class Meter:
         return of_model(self.config, b, t).total
 
     def read(self, b: int, t: int, seconds: float) -> dict[str, float]:
-        """{flops, flops_per_second, mfu}; without a peak no mfu: it is then unknown, and never guessed."""
-        flops = self.flops(b, t)
-        reading = {"flops": flops, "flops_per_second": flops / seconds}
-        return reading if self.peak is None else reading | {"mfu": flops / seconds / self.peak}
+        """{flops, flops_per_second, mfu_measured, mfu_data_sheet}; an mfu without its peak is left out: unknown, and never guessed."""
+        if self.config is None:
+            return {}
+        rate = self.flops(b, t) / seconds
+        return {"flops": self.flops(b, t), "flops_per_second": rate, **{name: rate / peak for name, peak in self.peaks.items()}}
 
 
 @functools.cache

@@ -14,8 +14,10 @@ What works on the bare memory (memoryview, np.nditer) can't be seen; then the co
 
 import contextlib
 import contextvars
+import functools
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -175,8 +177,8 @@ def is_float(x: Any) -> bool:
 # --- where NumPy's makers make watched arrays ------------------------------------------------------------------------------------
 
 _inside: contextvars.ContextVar[type[Watched] | None] = contextvars.ContextVar("watching", default=None)
-_lock, _depth, _originals = threading.Lock(), [0], {}
-_asarray, _zeros = np.asarray, np.zeros
+_lock, _depth = threading.Lock(), [0]
+_asarray = np.asarray
 
 
 @contextlib.contextmanager
@@ -187,7 +189,8 @@ def watching(kind: type[Watched]) -> Iterator[None]:
     with _lock:
         _depth[0] += 1
         if _depth[0] == 1:
-            _put_in_place()
+            for module, name, _, replacement in _replacements():
+                setattr(module, name, replacement)
     try:
         yield
     finally:
@@ -195,15 +198,16 @@ def watching(kind: type[Watched]) -> Iterator[None]:
         with _lock:
             _depth[0] -= 1
             if _depth[0] == 0:
-                for (module, name), original in _originals.items():
+                for module, name, original, _ in _replacements():
                     setattr(module, name, original)
 
 
-def _put_in_place() -> None:
-    gelu.erf(_zeros(1))                          # makes its coefficients, once, and unwatched
-    _originals.update({(np, name): getattr(np, name) for name in MAKERS} | {(gelu, "erf"): gelu.erf})
-    for (module, name), original in _originals.items():
-        setattr(module, name, (_one_operation if module is gelu else _making)(original))
+@functools.cache
+def _replacements() -> list[tuple[ModuleType, str, Callable, Callable]]:
+    """(module, name, original, replacement)"""
+    gelu.erf(np.zeros(1))                        # makes its coefficients, once, and unwatched
+    makers = [(np, name, getattr(np, name), _making(getattr(np, name))) for name in MAKERS]
+    return [*makers, (gelu, "erf", gelu.erf, _one_operation(gelu.erf))]
 
 
 def _making(original: Callable) -> Callable:

@@ -167,6 +167,14 @@ def test_a_gradient_that_escapes_is_refused():
         small(LLAMA).with_ops(table).loss_and_grads(*batch())
 
 
+def test_another_librarys_arrays_are_refused():
+    """A table of kernels computes on a GPU's arrays, which nobody sees."""
+    on_gpu = SimpleNamespace(dtype=np.dtype("float32"), ndim=2, shape=(2, 6))
+    kernel = SimpleNamespace(forward=lambda x, w: (on_gpu, ()), backward=None, flops=rmsnorm.flops)
+    with pytest.raises(Escaped, match="rmsnorm.forward made an array out of sight"):
+        counting(replace(REFERENCE, rmsnorm=kernel), Count()).rmsnorm.forward(np.ones((2, 6)), np.ones(6))
+
+
 def test_what_is_composed_is_counted_under_its_own_name_and_by_its_parts_phases():
     count = Count()
     op = counting(REFERENCE, count).linear_cross_entropy
@@ -206,6 +214,7 @@ def test_count_and_claim_are_the_same_whole_numbers(name, recompute):
     """Products and elementwise work, operation by operation, and forward, recompute and backward apart."""
     model, _, _, count = step(name, recompute)
     assert claimed(of_model(model.config, 2, 5, attention="executed", elementwise="all", recompute=recompute)) == executed(count)
+    assert of_model(model.config, 2, 5, "palm", recompute=recompute).executed == count.matmul
 
 
 @pytest.mark.parametrize("name", ["llama, grouped-query, tied", "gpt2", "llama, window"])
@@ -213,7 +222,7 @@ def test_attention_by_blocks_executes_more_than_is_needed_and_the_claim_says_bot
     t = 150                                      # a block of 128 queries and one of 22
     model, _, _, count = step(name, b=1, t=t)
     done, needed = (of_model(model.config, 1, t, attention=kind) for kind in ("executed", "causal"))
-    assert done.matmul == count.matmul > needed.matmul
+    assert done.matmul == done.executed == needed.executed == count.matmul > needed.matmul
     assert done.by_op["linear"] == needed.by_op["linear"] == count.by_op["linear"].matmul
     assert done.by_op["attention"] == count.by_op["attention"].matmul
 

@@ -5,7 +5,7 @@ import doctest
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minillm.cost.flops
@@ -129,6 +129,7 @@ def test_conventions_by_parameters():
     assert total(convention="6nd", weights="matrices") == 6 * (MATRICES + VD) * ROWS
 
 
+@settings(max_examples=20)
 @given(b=st.integers(1, 9), t=st.integers(1, 40), convention=st.sampled_from(list(CONVENTIONS)))
 def test_texts_cost_alike(b, t, convention):
     assert total(convention=convention, b=b, t=t) == b * total(convention=convention, b=1, t=t)

@@ -19,13 +19,18 @@ def test_the_examples_in_the_docstring_are_true():
 
 
 def test_a_reading_is_the_needed_work_by_time_and_peak():
-    reading = Meter(NANO, peak=2e9).read(4, 32, seconds=0.5)
+    reading = Meter(NANO, measured=2e9, data_sheet=8e9).read(4, 32, seconds=0.5)
     flops = of_model(NANO, 4, 32).total
-    assert reading == {"flops": flops, "flops_per_second": 2 * flops, "mfu": flops / 1e9}
+    assert reading == {"flops": flops, "flops_per_second": 2 * flops, "mfu_measured": flops / 1e9, "mfu_data_sheet": flops / 4e9}
 
 
 def test_without_a_peak_there_is_no_mfu():
     assert Meter(NANO).read(4, 32, seconds=0.5).keys() == {"flops", "flops_per_second"}
+    assert "mfu_data_sheet" not in Meter(NANO, measured=1e9).read(4, 32, seconds=0.5)
+
+
+def test_a_model_that_multiplies_no_matrices_has_nothing_to_read():
+    assert Meter(None, measured=1e9).read(4, 32, seconds=0.5) == {}
 
 
 def test_a_batch_in_slices_needs_what_it_needs_in_one_piece():
@@ -36,7 +41,7 @@ def test_a_batch_in_slices_needs_what_it_needs_in_one_piece():
 def test_the_work_is_added_up_once_for_each_shape_of_batch(monkeypatch):
     asked = []
     monkeypatch.setattr(mfu, "of_model", lambda config, b, t: asked.append((b, t)) or of_model(config, b, t))
-    meter = Meter(NANO, peak=1e9)
+    meter = Meter(NANO, measured=1e9)
     for _ in range(100):
         meter.read(8, 16, 0.1)
     meter.read(8, 32, 0.1)
