@@ -3,8 +3,8 @@
     MFU = FLOPs that a step needs / (seconds of the step · peak in FLOP/s)
 
 FLOPs are those of the matrix products that the mathematics needs (flops.py, "exact"): what is computed twice to save memory, or in whole
-blocks to save time, earns nothing. There are two peaks, and a reading is named after its own. The measured one is the best rate of one
-large matrix product on this machine, in the model's precision, with all threads: what the matrix library reaches here and now. The data
+blocks to save time, earns nothing. There are two peaks, and a reading is named after its own. The measured one is the best rate of
+large matrix products on this machine, in the model's precision, on all threads: what the matrix library reaches here and now. The data
 sheet's counts units that no program keeps busy all at once; it is given only where the device is known.
 
 >>> from minillm import Config
