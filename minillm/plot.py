@@ -69,6 +69,30 @@ def six_nd(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], dots: Ma
     save(made, path)
 
 
+def roofline(name: str, points: Mapping[str, tuple[float, float, float]], peak: float, bandwidth: float, path: str | Path) -> None:
+    """What each operation reaches under the two ceilings of a machine, as a PNG. points: {operation: (FLOPs a byte, FLOP/s, share of the
+    time)}; the share is the area of its dot."""
+    made, (axes,) = figure(width=8, height=5)
+    ridge = peak / bandwidth
+    least, most = (extreme([x for x, _, _ in points.values()] + [ridge]) for extreme in (min, max))
+    left, right = least / 3, most * 4
+    axes.plot([left, ridge, right], [left * bandwidth / 1e9, peak / 1e9, peak / 1e9], color="black", linewidth=1.5)
+    axes.annotate(f"large matrix products: {peak / 1e9:,.0f} GFLOP/s", (right, peak / 1e9), (0, 4), textcoords="offset points", ha="right")
+    axes.annotate(f"copying arrays: {bandwidth / 1e9:,.0f} GB/s", (left * 1.1, left * 1.1 * bandwidth / 1e9), (6, -2), textcoords="offset points", va="top")
+    for i, (op, (x, y, share)) in enumerate(sorted(points.items(), key=lambda item: -item[1][2])):
+        axes.scatter([x], [y / 1e9], s=20 + 1500 * share, color=COLOURS[i % len(COLOURS)], marker="os^"[i // len(COLOURS) % 3], alpha=0.8,
+                     linewidth=0, label=f"{op}, {share:.1%} of the time")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("FLOPs for each byte that must move")
+    axes.set_ylabel("GFLOP/s")
+    axes.set_title(name, fontsize=10)
+    legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False)
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])
+    save(made, path)
+
+
 def compression(table: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
     """Bytes per token, by tokenizer and kind of text, as a PNG."""
     made, (axes,) = figure(width=max(6.4, 1.1 * len(next(iter(table.values())))))

@@ -3,8 +3,8 @@
     MFU = FLOPs that a step needs / (seconds of the step · peak in FLOP/s)
 
 FLOPs are those of the matrix products that the mathematics needs (flops.py, "exact"): what is computed twice to save memory, or in whole
-blocks to save time, earns nothing. There are two peaks, and a reading is named after its own. The measured one is the best rate of one
-large matrix product on this machine, in the model's precision, with all threads: what the matrix library reaches here and now. The data
+blocks to save time, earns nothing. There are two peaks, and a reading is named after its own. The measured one is the best rate of
+large matrix products on this machine, in the model's precision, on all threads: what the matrix library reaches here and now. The data
 sheet's counts units that no program keeps busy all at once; it is given only where the device is known.
 
 >>> from minillm import Config
@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import blas_threads, num_threads
+from ..arrays import blas_threads, in_threads, num_threads
 from ..model.config import Config
 from .flops import of_model
 
-SIZE = {"cpu": 1536, "cuda": 8192}               # of the square matrices: large enough for the full rate, small enough for a moment
+SIZE = {"cpu": 1024, "cuda": 8192}               # of the square matrices: large enough for the full rate, small enough for a moment
 
 
 class Meter:
@@ -53,25 +53,31 @@ class Meter:
 
 @functools.cache
 def measured_peak(dtype: str = "float32", device: str = "cpu", seconds: float = 0.5) -> float:
-    """FLOP/s of one large matrix product: the best of those that fit into `seconds`, after one to warm up. Measured once a process.
+    """product_rate, measured once a process."""
+    return product_rate(dtype, device, seconds)
+
+
+def product_rate(dtype: str = "float32", device: str = "cpu", seconds: float = 0.5) -> float:
+    """FLOP/s of large matrix products: the best of those that fit into `seconds`, after one to warm up. On the CPU each thread makes one of
+    its own at the same time, as in a training step: where other programs run too, threads that share one wait for the slowest.
 
     On the CPU 16-bit numbers are multiplied as float32, as the operations do; on a GPU bfloat16 as float16, which has the same rate."""
     import importlib
     xp: Any = np if device == "cpu" else importlib.import_module("cupy")
     wanted = np.dtype("float16" if dtype == "bfloat16" else dtype)
     n, kind = SIZE[device], np.dtype("float32") if device == "cpu" and wanted.itemsize == 2 else wanted
-    a, b, out = (xp.ones((n, n), kind) for _ in range(3))
+    matrices = [[xp.ones((n, n), kind) for _ in range(3)] for _ in range(num_threads() if device == "cpu" else 1)]
 
-    def product() -> float:
+    def products() -> float:
         began = time.perf_counter()
-        xp.matmul(a, b, out=out)
+        in_threads(lambda abc: xp.matmul(*abc[:2], out=abc[2]), matrices)
         if device != "cpu":
             xp.cuda.get_current_stream().synchronize()
         return time.perf_counter() - began
 
-    with blas_threads(num_threads()):
-        product()
-        end, best = time.perf_counter() + seconds, product()
+    with blas_threads(1 if len(matrices) > 1 else num_threads()):
+        products()
+        end, best = time.perf_counter() + seconds, products()
         while time.perf_counter() < end:
-            best = min(best, product())
-    return 2 * n**3 / best
+            best = min(best, products())
+    return len(matrices) * 2 * n**3 / best

@@ -9,7 +9,7 @@ import minillm.cost.mfu
 from minillm import Config
 from minillm.cost import mfu
 from minillm.cost.flops import of_model
-from minillm.cost.mfu import Meter, measured_peak
+from minillm.cost.mfu import Meter, measured_peak, product_rate
 
 NANO = Config.preset("llama-nano")
 
@@ -58,9 +58,19 @@ def test_the_peak_is_the_best_rate_of_a_product_in_the_precision_that_operations
 
     monkeypatch.setattr(mfu.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(mfu, "SIZE", {"cpu": 16})
+    monkeypatch.setattr(mfu, "num_threads", lambda: 1)
     monkeypatch.setattr(np, "matmul", product)
     assert measured_peak.__wrapped__(dtype, seconds=5) == pytest.approx(2 * 16**3 / 0.5)
     assert used == [{computed}] * 4
+
+
+def test_the_products_of_all_threads_count(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(mfu.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(mfu, "in_threads", lambda function, matrices: (clock.__setitem__(0, clock[0] + 0.5), [function(each) for each in matrices]))
+    monkeypatch.setattr(mfu, "SIZE", {"cpu": 16})
+    monkeypatch.setattr(mfu, "num_threads", lambda: 3)
+    assert product_rate(seconds=2) == pytest.approx(3 * 2 * 16**3 / 0.5)
 
 
 def test_the_peak_is_measured_for_real():
