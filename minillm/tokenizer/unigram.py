@@ -146,11 +146,12 @@ def train_unigram(counts: Mapping[str, int], vocab_size: int, special_tokens: Se
 
 
 def frequent_characters(counts: Mapping[str, int], coverage: float, most: int) -> set[str]:
-    """The characters that make up that share of the text."""
+    """The characters that make up that share of the text. ▁ isn't among them: as a token's name it would mean a space."""
     characters: Counter = Counter()
     for word, count in counts.items():
         for character in word:
             characters[character] += count
+    del characters["▁"]
     kept: set[str] = set()
     missing = sum(characters.values()) * coverage
     for character, count in sorted(characters.items(), key=lambda item: (-item[1], item[0])):

@@ -112,9 +112,18 @@ def tokenizer():
 
 
 @settings(max_examples=200)
-@given(text=text_strategy.filter(lambda text: "▁" not in text))
+@given(text=st.one_of(text_strategy, st.text(alphabet="▁ a\u2580é\n", max_size=12)))
 def test_decoding_gives_the_text_back(tokenizer, text):
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == "".join(tokenizer.decode_stream(ids)) == text
+
+
+@given(texts=st.lists(st.text(alphabet="▁ aé", max_size=4), max_size=4))
+def test_decoding_gives_a_text_with_special_tokens_back(tokenizer, texts):
+    text = "</s>".join(texts)
+    ids = tokenizer.encode(text, allowed_special="all")
+    assert tokenizer.decode(ids) == "".join(tokenizer.decode_stream(ids)) == text
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "".join(texts)
 
 
 @pytest.mark.parametrize("text", ["<0x41>", "<unk>", "a<0x0A>b", " <unk> <0xFF>"])
@@ -135,6 +144,19 @@ def test_a_small_corpus_gives_a_smaller_vocabulary_and_says_so(caplog):
 def test_training_is_deterministic():
     again = [minillm.Tokenizer.train([MIXED] * 3, vocab_size=600, model="unigram", processes=n).hash() for n in (1, 2)]
     assert again[0] == again[1]
+
+
+def test_the_sign_for_a_space_stays_itself_in_a_tokenizer_of_ours_and_in_its_file(tmp_path):
+    tokenizer = minillm.Tokenizer.train(["▁a b▁c "] * 9, vocab_size=264, model="unigram", processes=1)
+    assert not any("▁" in name[1:] for name in tokenizer.model.names), "a token would spell a space where the text has a ▁"
+    tokenizer.save(tmp_path / "t.json")
+    again, library = minillm.Tokenizer.load(tmp_path / "t.json"), tokenizers.Tokenizer.from_file(str(tmp_path / "t.json"))
+    for text in ("▁", " ▁▁ a▁ ", "b▁c"):
+        ids = tokenizer.encode(text)
+        assert again.encode(text) == ids and again.hash() == tokenizer.hash()
+        assert [tokenizer.model.names[i] for i in ids].count("<0x81>") == text.count("▁")
+        assert tokenizer.decode(ids) == library.decode(ids) == text
+        assert tokenizer.token_bytes(ids) == tokenizer.normalized(text).encode()
 
 
 def test_the_library_reads_it_and_gives_the_same_ids(tokenizer, tmp_path):
