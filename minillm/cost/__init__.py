@@ -1,5 +1,7 @@
 """What training costs: FLOPs, bytes and time, claimed by formula, counted in the running program, and measured."""
 
+from . import flops
 from .activations import Held, held
+from .counting import Count, counting
 
-__all__ = ["Held", "held"]
+__all__ = ["Count", "Held", "counting", "flops", "held"]
