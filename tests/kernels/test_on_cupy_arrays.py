@@ -1,8 +1,11 @@
 """Every line of launch code runs on CuPy's arrays: on the stand-in for CuPy, whose kernels are the emulator. What comes out are the bits
 that the emulated table computes on NumPy's arrays, so nothing is first tried on somebody's GPU."""
 
+import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +99,15 @@ def test_an_update_computes_the_same_bits_on_cupy_arrays(name):
 def test_the_norm_that_clips_is_waited_for_and_nothing_else():
     with pytest.raises(standin.HostSynchronisation, match="float"):
         CUDA.clip(lift(state()[0]), 1.0)
+
+
+@pytest.mark.slow
+def test_the_tests_for_a_gpu_can_be_run():
+    """On the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
+    environment = os.environ | {"MINILLM_TEST_DEVICE": "standin"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_on_a_gpu.py"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:]
 
 
 def test_numpy_arrays_are_refused():

@@ -220,6 +220,15 @@ EMULATOR_HOOKS(8)
 EMULATOR_HOOKS(16)
 EMULATOR_HOOK void __tsan_read_range(void* p, unsigned long n) { emulator::touch_from(__builtin_return_address(0), p, n, emulator::READ); }
 EMULATOR_HOOK void __tsan_write_range(void* p, unsigned long n) { emulator::touch_from(__builtin_return_address(0), p, n, emulator::WRITE); }
+EMULATOR_HOOK void* __tsan_memcpy(void* to, const void* from, unsigned long n) {        // clang calls these for the copying of structs
+    emulator::touch_from(__builtin_return_address(0), from, n, emulator::READ);
+    emulator::touch_from(__builtin_return_address(0), to, n, emulator::WRITE);
+    return memcpy(to, from, n);
+}
+EMULATOR_HOOK void* __tsan_memset(void* to, int byte, unsigned long n) {
+    emulator::touch_from(__builtin_return_address(0), to, n, emulator::WRITE);
+    return memset(to, byte, n);
+}
 EMULATOR_HOOK void __tsan_init() {}
 EMULATOR_HOOK void __tsan_func_entry(void*) {}
 EMULATOR_HOOK void __tsan_func_exit() {}
