@@ -85,7 +85,7 @@ ERRORS = {
         "warp.h", "    if (!whole_warp) {\n        warp->in_operation |= lane_bit();\n        wait();\n    }\n", "",
         sound("test_parts_of_a_warp_shuffle_on_their_own")),
     "shared memory isn't poisoned": (
-        "block.h", "memset(shared_memory, 0xff,", "memset(shared_memory, 0x00,",
+        "block.h", "memset(shared_memory, 0xff, shared_used)", "memset(shared_memory, 0x00, shared_used)",
         by("test_shared_memory_begins_as_nan")),
     "bfloat16 is cut off": ("device_types.h", "u + 0x7fff + (u >> 16 & 1)", "u", sound("test_sixteen_bits_round_as_they_do_elsewhere")),
     "ties in float16 go up": (
