@@ -24,7 +24,7 @@
 #endif
 #endif
 #ifdef EMULATOR_CHECKED
-#define EMULATOR_UNCHECKED __attribute__((no_sanitize_thread, noinline))
+#define EMULATOR_UNCHECKED __attribute__((no_sanitize_thread))
 #else
 #define EMULATOR_UNCHECKED
 #endif
@@ -136,7 +136,7 @@ template <class S> static inline S& shared() {
 static inline int lane() { return current->number % WARP; }
 static inline unsigned lane_bit() { return 1u << lane(); }
 
-static inline Thread& next_ready() {
+EMULATOR_UNCHECKED static inline Thread& next_ready() {
     unsigned turned = warp->ready >> first_lane | warp->ready << ((WARP - first_lane) % WARP);
     int next = (__builtin_ctz(turned) + first_lane) % WARP;
     warp->ready &= ~(1u << next);
@@ -190,7 +190,7 @@ static void run_threads() {
 }
 
 // Lets others run until this thread is released.
-static inline void wait() {
+EMULATOR_UNCHECKED static inline void wait() {
     Thread* me = current;
     if (warp->ready) {
         current = &next_ready();
@@ -203,7 +203,7 @@ static inline void wait() {
 
 // Each __syncthreads() in the source has a number of its own, so two on one line are told apart, and the compiler doesn't merge them.
 #define __syncthreads() emulator::barrier({__FILE__, __LINE__, __COUNTER__})
-static inline void barrier(Place place) {
+EMULATOR_UNCHECKED static inline void barrier(Place place) {
     current->place = place;
     warp->at_barrier |= lane_bit();
     wait();
