@@ -30,6 +30,7 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/cpu.py --compile
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
+	$(BIN)/python -m benchmarks.emulator
 
 doctor: .venv/installed          ## what this machine has, and what is missing
 	$(BIN)/minillm doctor

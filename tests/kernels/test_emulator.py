@@ -305,8 +305,14 @@ BROKEN = {
         "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nfloat v = s[63 - t]; // X\ns[t] = v;",
         64, r"Race: .*LINE\) reads a byte of shared memory that thread .*broken.cu:10\) wrote", True),
     "a missing barrier before a write": (
-        "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nx[t] = s[t / 2];\nif (t == 40) s[0] = 2; // X",
+        "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nx[t] = s[t];\nif (t == 40) s[0] = 2; // X",
         64, r"Race: .*LINE\) writes a byte of shared memory that thread .*broken.cu:9\) reads too", True),
+    "a write after several warps have read": (
+        "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nx[t] = s[0];\nif (t == 63) s[0] = 2; // X",
+        64, r"Race: thread 63 .*LINE\) writes a byte of shared memory that thread 63 .*broken.cu:9\) and others read", True),
+    "a write after other lanes have read": (
+        "__shared__ float s[64];\ns[t] = 1;\n__syncthreads();\nif (t < 4) x[t] = s[0];\nif (t == 3) s[0] = 2; // X",
+        64, r"Race: thread 3 .*LINE\) writes a byte of shared memory that thread 3 .*broken.cu:9\) and others read", True),
     "a race for a number": (
         "x[0] = t; // X",
         64, r"Race: thread 1 .*LINE\) writes a byte of global memory that thread 0 .* wrote", True),
@@ -341,7 +347,7 @@ def broken(body):
     code = '\n#include "ptx.cuh"\nextern "C" __global__ void broken(float* x, float* y, const float* null) {\n' \
            f"unsigned t = threadIdx.x;\n\n{body}\n}}"
     line = next(number for number, text in enumerate(code.splitlines(), 1) if text.endswith("// X"))
-    return RawModule(expanded("broken.cu", code)), f"broken.cu:{line}"
+    return RawModule(expanded("broken.cu", TURNED.replace("\n", " ") + code)), f"broken.cu:{line}"
 
 
 def broken_all():
@@ -361,6 +367,13 @@ def run_broken(name):
     number = list(BROKEN).index(name)
     x, y = np.zeros(64, FLOAT), np.zeros(64, FLOAT)
     run(f"broken{number}", (1,), (threads,), x, y, np.uintp(0), module=ALL_BROKEN, shared_mem=256)
+
+
+def run_broken_alone(name):
+    """The same in a module of its own."""
+    module, _ = broken(BROKEN[name][0])
+    x, y = np.zeros(64, FLOAT), np.zeros(64, FLOAT)
+    run("broken", (1,), (BROKEN[name][1],), x, y, np.uintp(0), module=module, shared_mem=256)
 
 
 @pytest.mark.parametrize("name, checked", [(name, checked) for name, (*_, only_checked) in BROKEN.items() for checked in (False, True)
@@ -385,6 +398,36 @@ def test_blocks_can_not_wait_for_each_other():
             run("meet", (2,), (32,), x, y, module=module)
         with emulator.settings(seed=1), pytest.raises(KernelError, match="Race: thread .* of block 0 .*block 1"):
             run("meet", (2,), (32,), x, y, module=module)
+
+
+def test_shared_memory_begins_as_nan():
+    """So that what reads it too early computes nonsense in the fast build too."""
+    module = RawModule("""extern "C" __global__ void early(float* x, float* y) {
+        __shared__ float fixed[32];
+        extern __shared__ float dynamic[];
+        x[blockIdx.x * 32 + threadIdx.x] = fixed[threadIdx.x];
+        y[blockIdx.x * 32 + threadIdx.x] = dynamic[threadIdx.x];
+        fixed[threadIdx.x] = dynamic[threadIdx.x] = 1;
+    }""")
+    x, y = np.zeros(64, FLOAT), np.zeros(64, FLOAT)
+    run("early", (2,), (32,), x, y, module=module, shared_mem=128)
+    assert np.isnan(x).all() and np.isnan(y).all()
+
+
+def test_every_block_has_shared_memory_of_its_own():
+    module = RawModule("""extern "C" __global__ void own(int* x, int write_in) {
+        __shared__ int s[32];
+        if (blockIdx.x <= write_in) s[threadIdx.x] = blockIdx.x;
+        __syncthreads();
+        x[blockIdx.x * 32 + threadIdx.x] = s[31 - threadIdx.x];
+    }""")
+    for checked in (False, True):
+        x = np.zeros(96, INT)
+        with emulator.settings(checked=checked):
+            run("own", (3,), (32,), x, INT(2), module=module)
+        assert x.tolist() == [0] * 32 + [1] * 32 + [2] * 32
+    with emulator.settings(checked=True), pytest.raises(KernelError, match="Uninitialised: thread 0 of block 2"):
+        run("own", (3,), (32,), x, INT(1), module=module)
 
 
 def test_a_module_works_on_after_an_error():
@@ -532,8 +575,8 @@ def test_a_damaged_file_in_the_cache_is_made_anew(cache):
 
 
 def test_processes_may_compile_the_same_at_once(cache):
-    running = [subprocess.Popen(program(11), cwd=ROOT) for _ in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    running = [subprocess.Popen(program(11), cwd=ROOT) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
     assert [path.suffix for path in cache.iterdir()] == [".so"]
 
 

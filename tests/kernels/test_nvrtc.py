@@ -13,14 +13,8 @@ except Exception as problem:                     # no libnvrtc, or one that can'
 MAY_SPILL: dict[str, str] = {}
 
 
-def name(variant):
-    return " ".join((variant.file, variant.real, str(variant.pack), *variant.define))
-
-
-# Those that take seconds to compile.
-LONG = {name(variant) for variant in nvrtc.variants() if variant.file == "flash_attention.cu" and "HEAD=128" in variant.define}
-EVERY = pytest.mark.parametrize("variant", [pytest.param(variant, marks=[pytest.mark.slow] * (name(variant) in LONG)) for variant in nvrtc.variants()],
-                                ids=name)
+def each(variants):
+    return pytest.mark.parametrize("variant", variants, ids=lambda v: " ".join((v.file, v.real, str(v.pack), *v.define)))
 
 
 def check(variant, architecture):
@@ -32,13 +26,18 @@ def check(variant, architecture):
     return kernels
 
 
-@EVERY
+# But for those that take seconds to compile, which the slow test below holds to the same.
+QUICK = [variant for variant in nvrtc.variants() if (variant.pack > 1 or variant.file in nvrtc.WITHOUT_PACKS)
+         and not (variant.file == "flash_attention.cu" and "HEAD=128" in variant.define)]
+
+
+@each(QUICK)
 def test_it_compiles_for_hopper_and_spills_nothing(variant):
     check(variant, "sm_90")
 
 
 @pytest.mark.slow
-@EVERY
+@each(nvrtc.variants())
 def test_it_compiles_for_ampere_too_and_the_registers_are_told(variant, record_property):
     """A table of them stands at the end of pytest's output."""
     for architecture in ("sm_80", "sm_90"):

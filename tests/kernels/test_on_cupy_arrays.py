@@ -1,8 +1,11 @@
 """Every line of launch code runs on CuPy's arrays: on the stand-in for CuPy, whose kernels are the emulator. What comes out are the bits
 that the emulated table computes on NumPy's arrays, so nothing is first tried on somebody's GPU."""
 
+import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from kernels.cases import CASES  # noqa: E402
 from watched import everywhere  # noqa: E402
 
 from minillm.arrays import bfloat16  # noqa: E402
-from minillm.kernels import EMULATED, OPERATIONS, UPDATES, table  # noqa: E402
+from minillm.kernels import EMULATED, OPERATIONS, UPDATES, emulator, table  # noqa: E402
 from minillm.kernels.launcher import GPU  # noqa: E402
 
 CUDA = table(GPU._replace(arrays="standin"))
@@ -24,7 +27,7 @@ EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.fixture(autouse=True)
 def cupy_is_the_stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", standin)
-    with standin.special_functions(), warnings.catch_warnings():
+    with standin.special_functions(), warnings.catch_warnings(), emulator.settings(checked=True):
         warnings.simplefilter("error")
         yield
 
@@ -54,7 +57,7 @@ def same_bits(mine, other):
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", [FLOAT, bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [FLOAT, pytest.param(bfloat16, marks=pytest.mark.slow)], ids=str)
 def test_an_operation_computes_the_same_bits_on_cupy_arrays(case, dtype):
     mine = both_passes(getattr(CUDA, case.op), case, dtype, lift)
     assert same_bits(mine, both_passes(getattr(EMULATED, case.op), case, dtype, lambda x: x))
@@ -96,6 +99,15 @@ def test_an_update_computes_the_same_bits_on_cupy_arrays(name):
 def test_the_norm_that_clips_is_waited_for_and_nothing_else():
     with pytest.raises(standin.HostSynchronisation, match="float"):
         CUDA.clip(lift(state()[0]), 1.0)
+
+
+@pytest.mark.slow
+def test_the_tests_for_a_gpu_can_be_run():
+    """On the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
+    environment = os.environ | {"MINILLM_TEST_DEVICE": "standin"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_on_a_gpu.py"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:]
 
 
 def test_numpy_arrays_are_refused():

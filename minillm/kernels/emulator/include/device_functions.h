@@ -3,8 +3,8 @@
 #include <cmath>
 #include "warp.h"
 
-using std::max;
-using std::min;
+template <class T, class U> static inline decltype(T() + U()) max(T x, U y) { return x > y ? x : y; }
+template <class T, class U> static inline decltype(T() + U()) min(T x, U y) { return x < y ? x : y; }
 
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
