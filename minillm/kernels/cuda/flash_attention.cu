@@ -16,6 +16,9 @@
 //
 // Exponentials are powers of 2, which the hardware makes: e^(x) = 2^(x log₂e), and the scores are multiplied by scale · log₂e at once.
 //
+// __launch_bounds__(…, 2): two blocks at a time on a multiprocessor, so each thread may have 255 registers. Left to choose, the compiler wants
+// room for more blocks, and for some head sizes moves a few registers to memory for it.
+//
 //     HEAD      the size of a head, a multiple of 16
 //     forward   reads q once and k, v once for every tile of queries; writes y, and L: 4 bytes a row
 //               grid: (tiles of queries, h, b), flash_dkv: (tiles of keys, heads, b)          block: 128
@@ -106,7 +109,7 @@ __device__ __forceinline__ float quad_sum(float x) {
     return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) flash_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_forward(
     const real* __restrict__ q,                  // (b, t, h, e)
     const real* __restrict__ k,                  // (b, s, heads, e)
     const real* __restrict__ v,                  // (b, s, heads, e)
@@ -187,7 +190,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) flash_forward(
     store(y + q_head, h * HEAD, first, t, sums, factor[0], factor[1]);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) flash_dq(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_dq(
     const real* __restrict__ q,                  // (b, t, h, e)
     const real* __restrict__ k,                  // (b, s, heads, e)
     const real* __restrict__ v,                  // (b, s, heads, e)
@@ -249,7 +252,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) flash_dq(
     store(dq + q_head, h * HEAD, first, t, sums, scale, scale);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) flash_dkv(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_dkv(
     const real* __restrict__ q,                  // (b, t, h, e)
     const real* __restrict__ k,                  // (b, s, heads, e)
     const real* __restrict__ v,                  // (b, s, heads, e)
