@@ -56,6 +56,7 @@ class Precision:
 
 PRECISIONS = {
     "fp32": Precision(4, 4, 0, 8, 4),
+    "tf32": Precision(4, 4, 0, 8, 4),            # a way to multiply float32 numbers, not to store them
     "bf16": Precision(2, 4, 4, 8, 2),
     "fp16": Precision(2, 2, 4, 8, 2),
     "int8": Precision(1, 0, 0, 0, 2),
@@ -156,14 +157,15 @@ def logits(config: Config, b: int, t: int, precision: Precision) -> int:
 BLOCK = 128                                      # attention's rows at once
 
 
-def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS["fp32"], recompute: bool = False) -> int:
+def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS["fp32"], recompute: bool = False,
+              attention: Attention = "blocks") -> int:
     """The most that one thread has allocated beside what is held: at the largest of three moments of the reference operations,
 
     loss           the normed x; a chunk's logits, their gradient and one more of that size, and the logits and gradient of the chunk
                    before, which Python lets go when they are replaced; or one matrix's gradient before it is added to the others
     feed-forward   dy, and in the activation's backward as many arrays of n · f as its formula has open at once
     attention      dy, dx and the gradient of the norm's output; dq, dk, dv, dY; of a block of queries the scores, hidden scores,
-                   probabilities and their gradients, and three of the block before
+                   probabilities and their gradients, and three of the block before; where all are stored, three matrices beside them
 
     With recompute, one block's whole cache comes on top. All in the precision of sums, in which 16-bit numbers are worked on."""
     n, d, f, v = b * t, config.d_model, config.d_ff, config.vocab_size
@@ -174,10 +176,11 @@ def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS[
     opened, left = OPENED[config.feed_forward]
     feed = n * d + max(opened * n * f, left * n * f + 2 * n * d + d * f)
     seen = min(t, block + (config.sliding_window or t))
-    scores = b * config.num_heads * block * max(4 * seen + (keys / config.num_heads if t <= BLOCK else 0), 3 * seen + 3 * min(seen, t - block))
+    of_query = 4 * seen + (keys / config.num_heads if t <= BLOCK else 0), 3 * seen + 3 * min(seen, t - block)
+    scores = 3 * b * config.num_heads * t * t if attention == "stored" else b * config.num_heads * block * max(of_query)
     attend = (3 + (config.norm_position == "post")) * n * d + 2 * n * (queries + keys) + max(
         scores + 2 * b * block * queries, 2 * n * d + d * queries)
-    again = sum(block_activations(config, b, t, precision).values()) if recompute else 0     # its input, already held, makes room for its output
+    again = sum(block_activations(config, b, t, precision, attention).values()) if recompute else 0     # its input, already held, makes room for its output
     return int(max(precision.sums * loss, again + precision.sums * max(feed, attend)))
 
 

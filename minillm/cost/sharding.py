@@ -45,7 +45,7 @@ def on_a_device(config: Config, t: int, devices: int = 1, precision: str = "bf16
     gathered = unit * ((size.weights if zero == 3 else 0) + (size.gradients if zero >= 2 else 0))
     parts = dict(memory.states(n, size, zero, devices))
     parts["activations"] = sum(memory.activations(config, micro_batch, t, size, recompute, attention).values())
-    parts["temporary"] = memory.temporary(config, micro_batch, t, size, recompute)
+    parts["temporary"] = memory.temporary(config, micro_batch, t, size, recompute, attention)
     if gathered and devices > 1:
         parts["one layer, gathered"] = gathered
     return Memory(parts, sharded, devices, recompute)
