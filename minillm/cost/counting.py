@@ -130,7 +130,7 @@ class Counted(Watched):
         size = sum(np.size(each) for each in made)
         moved = sum(x.nbytes for x in [*inputs, *made] if isinstance(x, np.ndarray))
         if name in PRODUCTS:
-            self.count.add(Tally(matmul=2 * size * inputs[0].shape[PRODUCTS[name]], bytes=moved))
+            self.count.add(Tally(matmul=2 * size * inputs[0].shape[-1], bytes=moved))
             return
         if method == "at":
             size = np.broadcast(inputs[0][inputs[1]], *inputs[2:]).size

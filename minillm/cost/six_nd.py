@@ -20,8 +20,8 @@ The last term is attention: Q Kᵀ and P V, each 2 · he · keys FLOPs for each 
     non-embedding        C/(6ND) − 1 = [layers · he · (t + 1) + V − n] / (M + n)
     matrices and head    C/(6ND) − 1 =  layers · he · (t + 1) / (M + V)
 
-What follows: attention alone is (t + 1) · he/(2 d·he + 2 d·ke + w·d·f) of the blocks, (t + 1)/12d for GPT's shape: 1 % at t = 0.12 d, which
-every real model exceeds. A tied model is therefore always above 6ND. An untied one crosses it where two errors cancel, at t ≈ v/layers:
+What follows: attention alone is (t + 1) · he/(2 d·he + 2 d·ke + w·d·f) of the blocks, (t + 1)/12d for GPT's shape: 1 % at t = 0.12 d, and
+models are used beyond that. So a tied model costs more than 6ND. An untied one crosses it where two errors cancel, at t ≈ v/layers (he = d):
 the rule is exact for Llama 3 8B at 4,008 tokens, and for no deep reason. Non-embedding N fails for small models, where V is most of it.
 
 What is really executed is a little more. Attention works in blocks of B queries: in a text of t = m·B + r tokens a query is compared with

@@ -40,10 +40,25 @@ MOVES = {np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.expand
          np.take, np.take_along_axis, np.tril, np.triu, np.diagonal, np.nonzero, np.argwhere, np.flatnonzero,
          np.argmax, np.argmin, np.sort, np.argsort, np.partition, np.argpartition, np.searchsorted, np.unique, np.array_equal,
          np.zeros_like, np.empty_like, np.ones_like, np.full_like}
-# In NumPy and in ndarray, and compute without asking.
-SILENT_METHODS = ("dot", "trace", "round", "tobytes")
 MAKERS = ("zeros", "empty", "ones", "full", "arange", "linspace", "eye", "identity", "array", "asarray", "asanyarray", "ascontiguousarray")
-PRODUCTS = {"matmul": -1, "vecdot": -1, "matvec": -1, "vecmat": -1}      # ufuncs that are matrix products; the first input's summed axis
+PRODUCTS = {"matmul", "vecdot", "matvec", "vecmat"}                      # ufuncs that sum products over the first input's last axis
+
+
+def _copying(name: str) -> Callable:
+    """ndarray's method, reporting what it copied; a view copies nothing."""
+    def method(self: "Watched", *arguments: Any, **options: Any) -> Any:
+        result = getattr(np.ndarray, name)(bare(self), *bare(arguments), **options)
+        if not np.may_share_memory(result, bare(self)):
+            self.moved(result, result) if name in ("take", "repeat") else self.moved(bare(self), result)
+        return self.wrap(result)
+    return method
+
+
+def _silent(name: str) -> Callable:
+    """In place of a method that computes without asking."""
+    def method(self: "Watched", *arguments: Any, **options: Any) -> Any:
+        raise Escaped(f"x.{name} works where nobody sees it: {ADVICE}.")
+    return method
 
 
 class Watched(np.ndarray):
@@ -104,24 +119,8 @@ class Watched(np.ndarray):
         np.ndarray.__setitem__(bare(self), bare(index), bare(value))
         self.moved(bare(value), bare(value))
 
-    def _copying(name: str) -> Callable:
-        def method(self: "Watched", *arguments: Any, **options: Any) -> Any:
-            result = getattr(np.ndarray, name)(bare(self), *arguments, **options)
-            if not np.may_share_memory(result, bare(self)):
-                self.moved(bare(self), result)
-            return self.wrap(result)
-        return method
-
-    astype, copy, reshape, flatten, ravel = map(_copying, ("astype", "copy", "reshape", "flatten", "ravel"))
-
-    def _silent(name: str) -> Callable:
-        def method(self: "Watched", *arguments: Any, **options: Any) -> Any:
-            raise Escaped(f"x.{name} works where nobody sees it: {ADVICE}.")
-        return method
-
-    for _name in SILENT_METHODS:
-        locals()[_name] = _silent(_name)
-    del _name, _copying, _silent
+    astype, copy, reshape, flatten, ravel, take, repeat = map(_copying, ("astype", "copy", "reshape", "flatten", "ravel", "take", "repeat"))
+    dot, trace, round, tobytes = map(_silent, ("dot", "trace", "round", "tobytes"))
 
     def view(self, *arguments: Any, **options: Any) -> Any:
         result = np.ndarray.view(self, *arguments, **options)

@@ -4,9 +4,15 @@
 
 We know the stages of three families: byte-level BPE (GPT-2, Llama-3, Qwen), SentencePiece's BPE (Llama-2, TinyLlama) and
 Unigram. A setting that would change a token and isn't known here is refused by its name, never passed over.
+
+One thing the format can't say. In SentencePiece's family ▁ (U+2581) is how the vocabulary spells a space, and a ▁ in a text
+becomes a space too: what was written is lost. A tokenizer of that family from another's file does so here as well. One that
+was trained here keeps the ▁, as the three bytes of its UTF-8, and says "exact" in its file; other libraries don't know the
+word, so for texts with a ▁, and for those alone, they give other ids. (They decode ours to the text with its ▁.)
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from minillm.tokenizer.bpe import BYTE_TO_CHAR, CHAR_TO_BYTE, ByteBPE, CharacterBPE, Merges
@@ -48,6 +54,8 @@ def read(content: dict) -> Tokenizer:
         core = read_character_bpe(model, names) if kind == "BPE" else read_unigram(model, names)
     else:
         refuse(f"a model of type {kind}")
+    if model.get("exact"):
+        normalizer = replace(normalizer, metaspace=False)
     check_decoder(content.get("decoder"), byte_level=isinstance(core, ByteBPE))
     prefix, suffix = read_template(content.get("post_processor"))
     return Tokenizer(core, pattern, specials, added_tokens=added, normalizer=normalizer, prefix=prefix, suffix=suffix)
@@ -209,6 +217,8 @@ def write(tokenizer: Tokenizer) -> dict:
     model = write_unigram(tokenizer.model) if isinstance(tokenizer.model, Unigram) else write_bpe(tokenizer.model)
     named = sorted([(i, name, True) for name, i in tokenizer.special_tokens.items()]
                    + [(i, name, False) for name, i in tokenizer.added_tokens.items()])
+    if tokenizer.normalizer.exact:
+        model["exact"] = True                                # a word of our own, which others pass over
     if isinstance(model["vocab"], dict):                     # else the library numbers them itself, without holes
         model["vocab"] = {**{name: i for i, name, _ in named}, **model["vocab"]}
     return {
@@ -252,7 +262,7 @@ def write_metaspace(tokenizer: Tokenizer) -> dict | None:
 
 def write_decoder(tokenizer: Tokenizer) -> dict:
     steps = [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]
-    if tokenizer.strips_a_space:
+    if tokenizer.normalizer.prepend != "never":
         steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
     return {"type": "Sequence", "decoders": steps}
 

@@ -12,8 +12,10 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import regex
 
+Ids = Iterable[int] | np.ndarray
 BLOCK = 1 << 19              # characters. Larger blocks leave the cache, and are slower
 
 
@@ -77,7 +79,12 @@ class Normalizer:
     form: str | None = None              # NFC, NFD, NFKC or NFKD
     prepend: str = "never"               # a space before "never", "always" each stretch of text, or the "first" one of all
     prepend_twice: bool = True           # also where a space is there already
-    metaspace: bool = False              # ▁ (U+2581) stands for a space in the vocabulary, and so it is one in the text
+    metaspace: bool = False              # a ▁ (U+2581) in the text becomes the space for which it stands in the vocabulary
+
+    @property
+    def exact(self) -> bool:
+        """Whether all that was done is one space in front of each stretch of text, which decoding can take away again."""
+        return self.prepend == "always" and self.prepend_twice and not self.metaspace and not self.form
 
     def __call__(self, parts: Iterable[str | int]) -> Iterator[str | int]:
         if self == Normalizer():
@@ -143,13 +150,28 @@ class StreamDecoder:
     def __init__(self, tokenizer, errors: str = "replace"):
         self.tokenizer = tokenizer
         self.decoder = codecs.getincrementaldecoder("utf-8")(errors)
-        self.strip = tokenizer.strips_a_space
+        self.named = {*tokenizer.special_tokens.values(), *tokenizer.added_tokens.values()}
+        self.begins = True                                   # a stretch of text: what comes next may have a space in front
 
     def push(self, *ids: int) -> str:
-        data = self.tokenizer.token_bytes(ids)
-        if self.strip and data:
-            data, self.strip = data.removeprefix(b" "), False
-        return self.decoder.decode(data)
+        return self.decoder.decode(self.spelled(ids))
+
+    def spelled(self, ids: Ids, skip: Collection[int] = ()) -> bytes:
+        """The bytes of the tokens, but for the spaces that encoding put in front (and but for those to skip): the first one;
+        and those after special tokens, where it is sure that they aren't the text's own."""
+        normalizer = self.tokenizer.normalizer
+        if normalizer.prepend == "never" and not skip:
+            return self.tokenizer.token_bytes(ids)
+        parts = []
+        for i in self.tokenizer.checked(ids):
+            token = b"" if i in skip else self.tokenizer.tokens[i]
+            if i in self.named:
+                self.begins = normalizer.exact or (self.begins and not token)
+            elif token:
+                token = token.removeprefix(b" ") if self.begins and normalizer.prepend != "never" else token
+                self.begins = False
+            parts.append(token)
+        return b"".join(parts)
 
     def finish(self) -> str:
         return self.decoder.decode(b"", True)

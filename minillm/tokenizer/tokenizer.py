@@ -10,10 +10,9 @@ import numpy as np
 
 from minillm.tokenizer.patterns import Pattern
 from minillm.tokenizer.processes import spread
-from minillm.tokenizer.streaming import Normalizer, StreamDecoder, blocks, split_specials, valid_unicode
+from minillm.tokenizer.streaming import Ids, Normalizer, StreamDecoder, blocks, split_specials, valid_unicode
 
 Special = Literal["all"] | Collection[str]
-Ids = Iterable[int] | np.ndarray
 REMEMBERED = 1 << 17         # pieces whose tokens are kept: about 30 MB
 LONGEST_REMEMBERED = 100     # characters
 TASK = 1 << 20               # characters that a process encodes at a time
@@ -56,7 +55,7 @@ class Tokenizer:
             if not name:
                 raise ValueError("A special token can't be the empty string.")
             self.tokens[i] = name.encode()
-        self.strips_a_space = normalizer.prepend != "never"
+        self.holes = {i for i, token in enumerate(self.tokens) if token is None}
         self._cache = PieceCache(model.encode_piece)
 
     def __getstate__(self) -> dict:                          # for a spawned process: what it knows it can work out again
@@ -170,27 +169,27 @@ class Tokenizer:
 
     # --- ids to text -----------------------------------------------------------------------------------------------------
 
-    def token_bytes(self, ids: Ids) -> bytes:
-        """The bytes of the tokens, one after the other."""
+    def checked(self, ids: Ids) -> list[int]:
+        """The ids as a list, when there is a token for each of them."""
         ids = np.asarray(ids if isinstance(ids, (list, tuple, np.ndarray)) else list(ids))
         if ids.size and not np.issubdtype(ids.dtype, np.integer):
             raise ValueError(f"Token ids must be integers, not {ids.dtype}.")
         wrong = ids[(ids < 0) | (ids >= self.vocab_size)] if ids.size else ids
         if wrong.size:
             raise ValueError(f"There is no token {wrong.flat[0]}: the ids of this tokenizer go from 0 to {self.vocab_size - 1}.")
-        try:
-            return b"".join(map(self.tokens.__getitem__, ids.ravel().tolist()))
-        except TypeError:
-            hole = next(i for i in ids.ravel().tolist() if self.tokens[i] is None)
-            raise ValueError(f"There is no token {hole}: this tokenizer's ids have a hole there.") from None
+        listed = ids.ravel().tolist()
+        if hole := self.holes.intersection(listed):
+            raise ValueError(f"There is no token {min(hole)}: this tokenizer's ids have a hole there.")
+        return listed
+
+    def token_bytes(self, ids: Ids) -> bytes:
+        """The bytes of the tokens, one after the other."""
+        return b"".join(map(self.tokens.__getitem__, self.checked(ids)))
 
     def decode_bytes(self, ids: Ids, skip_special_tokens: bool = False) -> bytes:
         """The bytes that ids stand for; they need not be whole characters."""
-        if skip_special_tokens:
-            special = set(self.special_tokens.values())
-            ids = [i for i in ids if i not in special]
-        data = self.token_bytes(ids)
-        return data.removeprefix(b" ") if self.strips_a_space else data
+        skip = set(self.special_tokens.values()) if skip_special_tokens else ()
+        return StreamDecoder(self).spelled(ids, skip)
 
     def decode(self, ids: Ids, errors: str = "replace", skip_special_tokens: bool = False) -> str:
         """The text that ids stand for. Bytes that aren't UTF-8 become U+FFFD (errors="replace"), vanish ("ignore") or

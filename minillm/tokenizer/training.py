@@ -42,7 +42,7 @@ def train(texts: str | Path | Iterable[str | Path], vocab_size: int = 4096, patt
         raise ValueError(f"A vocabulary of {vocab_size} tokens is too small: the 256 bytes and {least - 256} special tokens alone need {least}.")
     if model == "unigram":
         from minillm.tokenizer.unigram import train_unigram
-        normalizer = Normalizer(prepend="always", metaspace=True)
+        normalizer = Normalizer(prepend="always")
         counts = count_pieces(texts, Pattern("words"), special_tokens, normalizer, processes, progress)
         return train_unigram(counts, vocab_size, special_tokens, normalizer, min_count=min_count, progress=progress, **unigram_settings)
     if unigram_settings:

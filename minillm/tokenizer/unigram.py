@@ -8,9 +8,15 @@ Training (Kudo 2018) goes the other way round than BPE: it starts from far too m
 
     1. seeds          all characters, and the substrings that promise to save most: count · length
     2. EM, twice      E: how often is each token expected to be used, over all segmentations of every word, by their probability?
-                      M: p(token) ∝ exp(ψ(expected)), the Bayesian mean of log p, which starves rare tokens
+                      M: p(token) = its share of all uses
     3. prune          of every token: how much likelihood would be lost if its uses were written with the next best
                       segmentation? The quarter that would lose least goes. Back to 2, until the size is right
+
+Step 3 is where a small corpus misleads. Of very many substrings those were taken that happen to be frequent *here*: a long
+name that one module uses five times looks like a bargain, and the next module never says it. So what a token saves is not
+valued at its uses but at two uses less, LUCK, which is what it may hope for in other text. (Good and Turing: what was seen r
+times must be expected to come back less often than that, by about the same number for every r.) On text that follows a corpus of
+50 KB, 100 KB, 300 KB, 1.5 MB, with 1,000, 2,000, 4,000, 4,000 tokens, the nats fell by 7, 14, 7 and 1 %.
 
 The lattices (for each word the tokens that fit, from place to place) are in lattice.py.
 """
@@ -33,6 +39,7 @@ LONGEST_TOKEN = 16           # characters
 LONGEST_WORD = 48            # longer words are cut for training
 UNKNOWN_PENALTY = 10.0       # nats: a character outside of the vocabulary costs so much more than the worst token
 KEEP = 0.75                  # of the tokens, in each round of pruning
+LUCK = 2                     # uses of a token that are put down to chance when it is judged
 
 log = logging.getLogger("minillm")
 Edge = tuple[int, int | None, float]         # start, token id (None: an unknown character), score
@@ -139,11 +146,12 @@ def train_unigram(counts: Mapping[str, int], vocab_size: int, special_tokens: Se
 
 
 def frequent_characters(counts: Mapping[str, int], coverage: float, most: int) -> set[str]:
-    """The characters that make up that share of the text."""
+    """The characters that make up that share of the text. ▁ isn't among them: as a token's name it would mean a space."""
     characters: Counter = Counter()
     for word, count in counts.items():
         for character in word:
             characters[character] += count
+    del characters["▁"]
     kept: set[str] = set()
     missing = sum(characters.values()) * coverage
     for character, count in sorted(characters.items(), key=lambda item: (-item[1], item[0])):
@@ -192,10 +200,9 @@ def prune(words: Mapping[str, int], seeds: Mapping[str, float], characters: set[
             bar.set_postfix(tokens=len(texts))
             if len(texts) <= wanted:
                 return dict(zip(texts.tolist(), scores.tolist()))
-            loss = expected * (scores - alone.best(scores))
+            loss = np.maximum(expected - LUCK, 0) * (scores - alone.best(scores))
             loss[needed] = np.inf
             order = np.argsort(-loss, kind="stable")
-            # EM itself starves tokens on the way; those with no use left go first, since their loss is nothing.
             kept = np.sort(order[:max(wanted, int(len(texts) * KEEP))])
             texts, scores, needed = texts[kept], scores[kept], needed[kept]
             corpus.keep(kept)
@@ -203,15 +210,6 @@ def prune(words: Mapping[str, int], seeds: Mapping[str, float], characters: set[
 
 
 def maximised(expected: np.ndarray) -> np.ndarray:
-    """The M step: ψ(expected) − ψ(total), in place of the logarithms; a token hardly used falls out of reach."""
-    return digamma(np.maximum(expected, 0.05)) - digamma(expected.sum(keepdims=True))
-
-
-def digamma(x: np.ndarray) -> np.ndarray:
-    """ψ(x) = d/dx log Γ(x) for x > 0: up to 6 by ψ(x) = ψ(x + 1) − 1/x, from there by its asymptotic series."""
-    below = np.zeros_like(x)
-    for _ in range(6):
-        below = below + 1 / x
-        x = x + 1
-    square = 1 / (x * x)
-    return np.log(x) - 0.5 / x - square * (1 / 12 - square * (1 / 120 - square / 252)) - below
+    """The M step: the log of each token's share of all uses. A token with no use left keeps a little, or its log would be −∞."""
+    used = np.maximum(expected, 0.05)
+    return np.log(used / used.sum())

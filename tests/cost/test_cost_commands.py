@@ -1,11 +1,12 @@
 """`minillm flops` and `minillm memory`, as somebody calls them: what is printed, and what is refused with which exit code."""
 
+import dataclasses
 import json
 
 import pytest
 
 from minillm import cli
-from minillm.cost import memory, plan
+from minillm.cost import memory, plan, six_nd
 from minillm.model import Config
 
 
@@ -56,6 +57,9 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["flops", "gpt2", "--mfu", "0.4"], "give --tokens and --gpus"),
     (["flops", "gpt2", "--seq-len", "4096"], "learned positions end at"),
     (["flops", "gtp2"], "Did you mean gpt2"),
+    (["flops"], "Name a model"),
+    (["flops", "gpt2", "--validate"], "leave out gpt2"),
+    (["flops", "gpt2", "--png", "x.png"], "picture of --validate"),
     (["memory", "gpt2", "--batch", "0"], "at least 1, not 0"),
     (["memory", "gpt2", "--seq-len", "-8"], "at least 1, not -8"),
     (["memory", "gpt2", "--devices", "0"], "at least 1, not 0"),
@@ -65,9 +69,21 @@ def test_nonsense_gets_a_sentence_and_exit_code_1(capsys, words, sentence):
     assert code == 1 and sentence in err and err.startswith("minillm: ") and "Traceback" not in err and not out
 
 
-@pytest.mark.parametrize("words", [["flops"], ["flops", "gpt2", "--mfu", "much"], ["memory", "gpt2", "--dtype", "fp64"], ["memory", "gpt2", "--zero", "4"]])
+@pytest.mark.parametrize("words", [["flops", "gpt2", "--mfu", "much"], ["memory", "gpt2", "--dtype", "fp64"], ["memory", "gpt2", "--zero", "4"]])
 def test_a_wrong_flag_is_exit_code_2(capsys, words):
     assert called(capsys, *words)[0] == 2
+
+
+def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(six_nd, "validate", lambda: six_nd.Trial((six_nd.run("llama-nano", 8),)))
+    code, out, _ = called(capsys, "flops", "--validate", "--png", tmp_path / "trial.png")
+    assert code == 0 and "counted while it ran, and equal to the claim" in out and "Where 6ND is right to 1 %" in out
+    assert (tmp_path / "trial.png").stat().st_size > 10_000
+    code, out, _ = called(capsys, "flops", "--validate", "--json")
+    assert code == 0 and json.loads(out)["ok"]
+    wrong = dataclasses.replace(six_nd.run("llama-nano", 8), counted=1)
+    monkeypatch.setattr(six_nd, "validate", lambda: six_nd.Trial((wrong,)))
+    assert called(capsys, "flops", "--validate")[0] == 1
 
 
 def test_the_account_of_memory(capsys):

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minillm import Config, Transformer, arrays, updates
 from minillm.cost.counting import Count, Tally, counting
@@ -225,6 +227,28 @@ def test_attention_by_blocks_executes_more_than_is_needed_and_the_claim_says_bot
     assert done.matmul == done.executed == needed.executed == count.matmul > needed.matmul
     assert done.by_op["linear"] == needed.by_op["linear"] == count.by_op["linear"].matmul
     assert done.by_op["attention"] == count.by_op["attention"].matmul
+
+
+@st.composite
+def configs(draw):
+    k, rope = draw(st.integers(1, 3)), draw(st.booleans())
+    norm = draw(st.sampled_from(["rmsnorm", "layernorm"]))
+    return Config(
+        vocab_size=11, d_model=draw(st.integers(1, 9)), num_layers=draw(st.integers(1, 3)), num_kv_heads=k, num_heads=k * draw(st.integers(1, 3)),
+        head_size=draw(st.integers(1, 4)) * (1 + rope), d_ff=draw(st.integers(1, 9)), max_seq_len=9, norm=norm,
+        norm_position=draw(st.sampled_from(["pre", "post"])), norm_bias=norm == "layernorm" and draw(st.booleans()),
+        positions="rope" if rope else draw(st.sampled_from(["learned", "sinusoidal"])), attention_bias=draw(st.booleans()),
+        feed_forward=draw(st.sampled_from(["swiglu", "gelu", "gelu_tanh", "relu"])), feed_forward_bias=draw(st.booleans()),
+        sliding_window=draw(st.none() | st.integers(1, 9)), tied=draw(st.booleans()), dropout=draw(st.sampled_from([0.0, 0.1])))
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(config=configs(), b=st.integers(1, 3), t=st.integers(1, 9), recompute=st.booleans())
+def test_count_and_claim_are_the_same_for_any_model(config, b, t, recompute):
+    model, count = Transformer(config, dtype="float64"), Count()
+    model.with_ops(counting(model.ops, count)).loss_and_grads(*batch(b, t), recompute=recompute, dropout_key=1)
+    assert claimed(of_model(config, b, t, attention="executed", elementwise="all", recompute=recompute)) == executed(count)
 
 
 def executed(count):

@@ -48,9 +48,10 @@ GOPHERS_TOKENS = 300e9
 
 
 def test_gopher_is_where_it_fails():
-    """Printed are 5.76e23 (by its authors) and 6.3e23 (by Chinchilla's, "by this count"). No count of forward and backward comes within
-    10 % of either: layers alone give 4.74e23, the printed formula 4.75e23, 6ND 5.04e23. A second forward of every layer, which neither
-    text mentions beside the number, would give 6.31e23."""
+    """Chinchilla's text compares 6.3e23, "by this count", with 5.76e23. Counted once, forward and backward, nothing comes within 10 % of
+    either: layers alone give 4.74e23, the printed formula 4.75e23, 6ND 5.04e23. With a second forward of every layer, which Gopher's
+    authors say they needed to save memory, it is the 6.31e23 of their own table: so the count is right, and its label was not. Nothing
+    gives 5.76e23."""
     def cost(convention, **changes):
         return of_model(GOPHER, 1, 2048, convention, **changes).per_token * GOPHERS_TOKENS
 
@@ -58,8 +59,10 @@ def test_gopher_is_where_it_fails():
     assert cost("chinchilla", embedding="one-hot", head=True) == pytest.approx(4.755e23, rel=1e-3)
     six_nd = 6 * 280e9 * GOPHERS_TOKENS
     once = [six_nd, *(cost(name, recompute=False) for name in CONVENTIONS)]
+    again = [cost(name, recompute=True) for name in CONVENTIONS]
     assert max(once) < 0.9 * 5.76e23
-    assert cost("chinchilla", recompute=True) == pytest.approx(6.3e23, rel=0.005)
+    assert f"{cost('chinchilla', recompute=True):.2e}" == "6.31e+23"
+    assert all(abs(each / 5.76e23 - 1) > 0.04 for each in again)
 
 
 # --- GPT-2 in nanoGPT's notebook, Kaplan's forward, Megatron's formula -----------------------------------------------------------
