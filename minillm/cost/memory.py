@@ -14,14 +14,14 @@ Sharded over D devices (ZeRO, Rajbhandari et al. 2020), each keeps 1/D of: Adam'
 Activations: what forward leaves for backward. In one block, for n = b · t rows (a: bytes of an activation, s: of the sums and
 statistics beside them, which are float32 where a is 2):
 
-    inputs of the matrices       a · n · (2d + f)                  queries, keys and values share one; its output reads attention's y
+    inputs of the matrices       a · n · (2d + f)                  queries, keys and values share one; the output matrix reads y, below
     attention                    a · n · (2he + 2ke) + s · n · h   q, y, k, v, and a log-sum-exp for each query
     activation                   a · n · 3f  (SwiGLU)  or  a · n · f
     norms                        a · n · 2d + s · n · (2 or 4)     x, and its root mean square, or mean and deviation
     RoPE                         s · 2 · t · e                     cosines and sines, for queries and for keys
 
 so for GPT-2 (he = ke = d, f = 4d) about 16 a · n · d a layer. "Stored" attention, which keeps the matrix of probabilities, adds
-s · b · h · t² a layer: at t = 8192 that alone is more than all the rest. With recompute only the input is kept: a · n · d a layer.
+s · b · h · t² a layer: in Llama 3 8B at t = 8192 six times all the rest. With recompute only the input is kept: a · n · d a layer.
 None of it depends on the number of parameters but through d: it grows with batch × time.
 """
 

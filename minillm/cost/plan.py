@@ -19,7 +19,7 @@ from ..files import read_json_object
 from ..model.config import Config
 from ..ops.rope import Llama3Scaling
 from . import flops, hardware
-from .sharding import fewest, fitting
+from .sharding import CHOICES, fewest, fitting
 
 PF_DAY = 1e15 * 86400
 LONGEST = 2**22                                  # tokens in a text
@@ -151,7 +151,8 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
         options = {"precision": dtype, "zero": zero, "micro_batch": micro_batch}
         needed = fitting(config, t, count, device.memory, recompute, **options)
         plan["memory"] = {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": zero, "micro_batch": micro_batch,
-                          "fewest_devices": fewest(config, t, device.memory, recompute=needed.recompute, **options)}
+                          "fewest_devices": {"recomputing" if again else "keeping": fewest(config, t, device.memory, recompute=again, **options)
+                                             for again in CHOICES[recompute]}}
     return plan
 
 

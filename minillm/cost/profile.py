@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import updates
-from ..arrays import in_threads, num_threads, reuse_memory
+from ..arrays import blas_threads, in_threads, num_threads, reuse_memory, set_num_threads
 from ..model.config import Config
 from ..model.transformer import Transformer
 from ..training.step import Gradients, loss_and_grads
@@ -171,7 +171,6 @@ def copy_rate(size: int = 2**27, patience: float = 0.2) -> float:
 
 def ask_the_processor(model: Transformer, tokens: Any, recompute: bool) -> tuple[float | None, str]:
     """FLOPs of forward and backward of one text on one thread: the processor's count over ours; or None, and why."""
-    from ..arrays import blas_threads, set_num_threads
     before = num_threads()
     set_num_threads(1)
     try:

@@ -22,7 +22,7 @@ def test_a_whole_plan(capsys):
     assert code == 0
     for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense", "data sheet",
                   "40.0% of it, counted by palm", "wall time      26.2 days", "device-hours   642,924", "at 2.50 for a device-hour",
-                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6"):
+                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6 keeping all activations, 3 recomputing all activations."):
         assert words in out, out
 
 
@@ -60,6 +60,7 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["flops"], "Name a model"),
     (["flops", "gpt2", "--validate"], "leave out gpt2"),
     (["flops", "gpt2", "--png", "x.png"], "picture of --validate"),
+    (["memory", "gpt2", "--seq-len", "4096"], "learned positions end at"),
     (["memory", "gpt2", "--batch", "0"], "at least 1, not 0"),
     (["memory", "gpt2", "--seq-len", "-8"], "at least 1, not -8"),
     (["memory", "gpt2", "--devices", "0"], "at least 1, not 0"),
