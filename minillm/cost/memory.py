@@ -143,7 +143,7 @@ def statistics(config: Config) -> int:
 
 def korthikanti(config: Config, b: int, t: int) -> int:
     """The published formula for a layer of a GPT in 16 bits, s b h (34 + 5 a s / h) bytes in its own letters (Korthikanti et al. 2022):
-    with masks of dropout, a byte a number, and attention stored three times over: scores, probabilities, and those that dropout left."""
+    with masks of dropout, a byte a number, and for every pair of query and key 5 bytes: the probability, its mask, and what dropout left of it."""
     return b * t * config.d_model * 34 + 5 * config.num_heads * t * t * b
 
 
@@ -154,7 +154,8 @@ def logits(config: Config, b: int, t: int, precision: Precision) -> int:
 
 # --- temporary arrays: what comes and goes on top, at the worst moment ------------------------------------------------------------------
 
-BLOCK = 128                                      # attention's rows at once
+BLOCK = 128                                      # queries that attention works on at once
+OPENED = {"swiglu": (6, 3), "gelu": (11, 2), "gelu_tanh": (6, 2), "relu": (3, 2)}        # in the activation's backward; and after it
 
 
 def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS["fp32"], recompute: bool = False,
@@ -182,10 +183,6 @@ def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS[
         scores + 2 * b * block * queries, 2 * n * d + d * queries)
     again = sum(block_activations(config, b, t, precision, attention).values()) if recompute else 0     # its input, already held, makes room for its output
     return int(max(precision.sums * loss, again + precision.sums * max(feed, attend)))
-
-
-BLOCK = 128                                      # queries that attention works on at once
-OPENED = {"swiglu": (6, 3), "gelu": (11, 2), "gelu_tanh": (6, 2), "relu": (3, 2)}        # in the activation's backward; and after it
 
 
 # --- a training step of this package, in one process ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -88,12 +89,13 @@ def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
 
 
 def test_the_account_of_memory(capsys):
-    code, out, _ = called(capsys, "memory", "llama-nano", "--batch", "16", "--dtype", "fp32", "--threads", "2")
+    code, out, _ = called(capsys, "memory", "gpt2", "--batch", "4", "--seq-len", "128", "--dtype", "fp32", "--threads", "2")
     assert code == 0
-    account = memory.of_step(Config.preset("llama-nano"), 16, 256, threads=2)
-    for words in ("weights                     7.1 MB", "To train, on one device", "Activations of one block: linear 14.7 MB", "which is 42.5 MB here",
-                  "16 bytes a parameter", "80 GB for 1 B parameters", f"in all                 {sum(account.values()) / 1e6:.1f} MB"):
+    step = memory.of_step(Config.preset("gpt2"), 4, 128, threads=2)
+    for words in ("weights                   497.8 MB", "To train, on one device", "Activations of one block: linear ", "which is 3.0 GB here",
+                  "16 bytes a parameter", "80 GB for 1 B parameters"):
         assert words in out, out
+    assert re.search(rf"The peak of a step here, on 2 .*in all +{sum(step.values()) / 1e9:.2f} GB", out, re.DOTALL), out
 
 
 def test_the_account_as_json(capsys):
