@@ -29,6 +29,7 @@ wheel-check: .venv/installed     ## build the wheel, install it in a fresh place
 bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers, tokenizers and tiktoken (about 15 minutes)
 	$(BIN)/python benchmarks/cpu.py --compile
 	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 
 doctor: .venv/installed          ## what this machine has, and what is missing

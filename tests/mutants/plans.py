@@ -32,7 +32,7 @@ MUTANTS = [
          BYTES + "test_the_peak_of_a_slice_is_predicted"),
         ("threads share one gradient", '"gradients": threads * flat', '"gradients": flat',
          BYTES + "test_the_peak_of_a_training_step_is_predicted_within_10_percent_of_what_the_process_uses"),
-        ("micro-batches are all held", "rows = -(-b // (threads * micro_batches))", "rows = -(-b // threads)",
+        ("micro-batches are all held", "np.linspace(0, b, threads * micro_batches + 1)", "np.linspace(0, b, threads + 1)",
          BYTES + "test_micro_batches_are_held_one_at_a_time")),
     *of(STEP,
         ("a slice's cache outlives it", "            del cache ", "            # del cache ", BYTES + "test_micro_batches_are_held_one_at_a_time")),
