@@ -46,6 +46,8 @@ def flops(config: Annotated[str | None, tyro.conf.Positional] = None, /, tokens:
         raise ValueError("Name a model, such as gpt2 or llama3-8b, or a file with its config; or give --validate.")
     if png is not None:
         raise ValueError("--png is the picture of --validate.")
+    if gpus is None and (peak or device_memory):
+        raise ValueError("--peak and --device-memory describe a device: name it with --gpus.")
     from minillm.cost import plan, report
     shape = plan.config_named(config)
     devices = gpus and plan.devices_named(gpus, dtype=dtype, peak=peak and plan.number(peak, "device's peak"),

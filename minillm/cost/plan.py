@@ -126,7 +126,7 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
     per_token = flops_per_token(config, t)
     if convention not in per_token:
         raise ValueError(f"There is no convention {convention!r}; there are {', '.join(per_token)}.")
-    refuse_half_a_plan(tokens, devices, mfu, tokens_per_second)
+    refuse_half_a_plan(tokens, devices, mfu, tokens_per_second, price)
     plan = {"parameters": {"all": config.num_parameters(), "non-embedding": flops.num_parameters(config, "non-embedding")},
             "seq_len": t, "flops_per_token": per_token, "convention": convention}
     if tokens is not None:
@@ -148,15 +148,18 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
         time = Time(total, rate, count, price)
         plan |= {"seconds": time.seconds, "device_hours": time.device_hours} | ({} if price is None else {"cost": time.cost})
     if device.memory is not None:
-        options = {"precision": dtype, "zero": zero, "micro_batch": micro_batch}
-        needed = fitting(config, t, count, device.memory, recompute, **options)
-        plan["memory"] = {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": zero, "micro_batch": micro_batch,
-                          "fewest_devices": {"recomputing" if again else "keeping": fewest(config, t, device.memory, recompute=again, **options)
-                                             for again in CHOICES[recompute]}}
+        plan["memory"] = room(config, t, count, device.memory, recompute, precision=dtype, zero=zero, micro_batch=micro_batch)
     return plan
 
 
-def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, tokens_per_second: float | None) -> None:
+def room(config: Config, t: int, count: int, capacity: float, recompute: Literal["auto", "yes", "no"], **options: Any) -> dict:
+    needed = fitting(config, t, count, capacity, recompute, **options)
+    least = {"recomputing" if again else "keeping": fewest(config, t, capacity, recompute=again, **options) for again in CHOICES[recompute]}
+    return {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": options["zero"],
+            "micro_batch": options["micro_batch"], "fewest_devices": least}
+
+
+def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, tokens_per_second: float | None, price: float | None) -> None:
     if mfu is not None and not 0 < mfu <= 1:
         raise ValueError(f"The MFU is a share of the peak, above 0 and at most 1, not {mfu:g}.")
     if mfu is not None and (tokens is None or devices is None):
@@ -165,6 +168,8 @@ def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, to
         raise ValueError("Tokens per second make an MFU on devices: give --gpus too.")
     if tokens_per_second is not None and mfu is not None:
         raise ValueError("Give --mfu, what you expect, or --tokens-per-second, what was measured, not both: each follows from the other.")
+    if price is not None and (tokens is None or mfu is None and tokens_per_second is None):
+        raise ValueError("A price is for the hours of a run: give --tokens, --gpus, and --mfu or --tokens-per-second too.")
 
 
 def known_peak(device: hardware.Device, dtype: str) -> float:

@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 
-from .sharding import gigabytes
 from .plan import PF_DAY
 from .profile import Profile
+from .sharding import gigabytes
 
+COUNTS = {
+    "exact": "every matrix product that the mathematics needs; attention to earlier tokens only",
+    "6nd": "6 for every parameter",
+    "kaplan": "the blocks' matrices, and half of full attention",
+    "chinchilla": "the blocks' matrices, full attention and its softmax",
+    "palm": "6 for every parameter, and full attention",
+    "megatron": "every matrix, full attention, and the blocks' forward once more (recompute)",
+    "nanogpt": "as palm, without learned positions",
+    "llmc": "6 for every parameter, and half of full attention",
+}
 SMALL = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k"}
 
 
@@ -26,9 +36,9 @@ def of_flops(name: str, run: dict) -> str:
     n, tokens, per_token = run["parameters"], run.get("tokens"), run["flops_per_token"]
     lines = [f"{name}: {n['all']:,} parameters ({short(n['all'])}), {n['non-embedding']:,} of them outside the embedding and output matrices.",
              f"Training on texts of {run['seq_len']:,} tokens, in FLOPs:", "",
-             f"{'convention':12}{'a token':>12}" + (f"{'in all':>12}" if tokens else "") + f"{'÷ 6ND':>10}"]
+             f"{'convention':12}{'a token':>12}" + (f"{'in all':>12}" if tokens else "") + f"{'÷ 6ND':>10}   counts"]
     for convention, each in per_token.items():
-        lines.append(f"{convention:12}{each:12.4g}" + (f"{each * tokens:12.3e}" if tokens else "") + f"{each / per_token['6nd']:10.3f}")
+        lines.append(f"{convention:12}{each:12.4g}" + (f"{each * tokens:12.3e}" if tokens else "") + f"{each / per_token['6nd']:10.3f}   {COUNTS[convention]}")
     return "\n".join(lines)
 
 
@@ -45,9 +55,9 @@ def of_time(run: dict) -> str:
                      f"{shares or 'unknown, since the peak is'}")
     if "seconds" in run:
         lines.append(f"wall time      {duration(run['seconds'])}")
-        lines.append(f"device-hours   {run['device_hours']:,.0f}")
+        lines.append(f"device-hours   {digits(run['device_hours'])}")
     if "cost" in run:
-        lines.append(f"cost           {run['cost']:,.0f}, at {run['cost'] / run['device_hours']:,.2f} for a device-hour")
+        lines.append(f"cost           {digits(run['cost'])}, at {run['cost'] / run['device_hours']:,.2f} for a device-hour")
     return "\n".join(lines)
 
 

@@ -57,6 +57,7 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["flops", "llama3-70b", "--gpus", "8xT4", "--seq-len", "2048"], "doesn't fit"),
     (["flops", "gpt2", "--mfu", "0.4"], "give --tokens and --gpus"),
     (["flops", "gpt2", "--seq-len", "4096"], "learned positions end at"),
+    (["flops", "gpt2", "--peak", "100T"], "name it with --gpus"),
     (["flops", "gtp2"], "Did you mean gpt2"),
     (["flops"], "Name a model"),
     (["flops", "gpt2", "--validate"], "leave out gpt2"),
@@ -113,3 +114,7 @@ def test_help_teaches(capsys):
     for command, words in (("flops", ["1024xH100", "0.3 to 0.5", "chinchilla"]), ("memory", ["--attention", "recompute", "int8"])):
         code, out, _ = called(capsys, command, "--help")
         assert code == 0 and all(word in out for word in words)
+
+
+def test_every_convention_is_explained():
+    assert report.COUNTS.keys() == flops.CONVENTIONS.keys()

@@ -139,6 +139,7 @@ def test_more_than_the_peak_is_refused():
     (dict(tokens_per_second=5.0), "give --gpus"), (dict(convention="guess"), "no convention 'guess'"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, tokens_per_second=3.0), "not both"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, price=-1.0), "0 or more, not -1"),
+    (dict(price=2.0), "A price is for the hours"), (dict(price=2.0, tokens=1e9, devices=(8, hardware.DEVICES["H100"])), "A price is for the hours"),
     (dict(t=0), "at least 1"), (dict(t=10**9), "longer than anybody's"), (dict(devices=(8, hardware.DEVICES["H100"]), micro_batch=0), "micro-batch must be at least 1")])
 def test_half_a_plan_gets_a_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
