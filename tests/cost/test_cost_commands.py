@@ -7,7 +7,7 @@ import re
 import pytest
 
 from minillm import cli
-from minillm.cost import memory, plan, six_nd
+from minillm.cost import flops, memory, plan, report, six_nd
 from minillm.model import Config
 
 
