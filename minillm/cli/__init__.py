@@ -51,6 +51,19 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
     return 0
 
 
+def train(arguments: list[str]):
+    """Train a model on text or on token shards, with everything that a run needs to survive."""
+    from minillm.cli.train import command       # which imports all of training
+    return command(arguments)
+
+
+class Flexible:
+    """A command whose flags depend on the arguments: `make(arguments)` is the function."""
+
+    def __init__(self, make):
+        self.make = make
+
+
 class Group(dict):
     """Commands under a common first word: `minillm tokenizer train`."""
 
@@ -67,6 +80,7 @@ COMMANDS = Group(
     generate=generate,
     memory=memory.memory,
     profile=profile.profile,
+    train=Flexible(train),
     tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
                     encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
@@ -101,7 +115,8 @@ def run(arguments: list[str] | None = None) -> int:
     while arguments and isinstance(group.get(arguments[0]), Group):
         words.append(arguments.pop(0))
         group = group[words[-1]]
-    commands = {name: described(command) for name, command in group.items()}
+    commands = {name: command.make(arguments[1:]) if isinstance(command, Flexible) and arguments[:1] == [name] else described(command)
+                for name, command in group.items()}
     if len(commands) == 1:                       # tyro would drop the name of an only command
         commands["help"] = lambda: run([*words[1:], "--help"])
     return tyro.extras.subcommand_cli_from_dict(commands, prog=" ".join(words), description=group.help, args=arguments) or 0
@@ -109,9 +124,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def described(command):
     """A command, or in place of a group something that carries its help for the list of commands."""
-    if not isinstance(command, Group):
+    if not isinstance(command, Group | Flexible):
         return command
 
     def listed() -> int: ...
-    listed.__doc__ = command.help
+    listed.__doc__ = command.help if isinstance(command, Group) else command.make.__doc__
     return listed
