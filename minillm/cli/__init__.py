@@ -3,11 +3,14 @@
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import tyro
 from tyro.conf import Positional
 
 from minillm.cli import flops, memory, profile, tokenizer
+
+SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
 
 
 def doctor(json: bool = False) -> int:
@@ -18,6 +21,21 @@ def doctor(json: bool = False) -> int:
     """
     from minillm import doctor
     return doctor.run(json)
+
+
+def demo(out: Path = Path("runs/demo"), resume: bool = False) -> int:
+    """Train a model that tells stories, from nothing, in under three minutes; and see how good it is.
+
+    Args:
+        out: the folder for the run; if it is there already, the next free name (demo-2, …)
+        resume: go on with a demo that was stopped
+    """
+    from minillm import demo
+    folder = out if resume else demo.fresh(out)
+    stopped_by = demo.demo(folder, progress=sys.stderr.isatty()).result.stopped_by
+    if stopped_by:
+        print(f"Stopped by {stopped_by}, and saved. Go on with: minillm demo --out {folder} --resume")
+    return SIGNAL_CODES.get(stopped_by, 0)
 
 
 def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
@@ -75,6 +93,7 @@ class Group(dict):
 # A command is a function: its signature becomes the flags, its docstring the help.
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
+    demo=demo,
     doctor=doctor,
     flops=flops.flops,
     generate=generate,

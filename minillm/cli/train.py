@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
+from minillm.cli import SIGNAL_CODES
 from minillm.model import Config
 from minillm.training.recipe import DEFAULT, Data, Recipe
 from minillm.training.run import PICTURE, recipe_of, run
@@ -59,7 +60,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
     result = outcome.result
     if result.stopped_by:
         print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume")
-        return {"SIGINT": 130, "SIGTERM": 143}[result.stopped_by]
+        return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
     if outcome.normal:
