@@ -23,12 +23,12 @@ class PieceCache(dict):
 
     def __init__(self, encode_piece: Callable[[str], list[int]]):
         super().__init__()
-        self.encode_piece = encode_piece
+        self.encode_piece, self.limit = encode_piece, REMEMBERED
 
     def __missing__(self, piece: str) -> bytes:
         ids = array("I", self.encode_piece(piece)).tobytes()
         if len(piece) <= LONGEST_REMEMBERED:
-            if len(self) >= REMEMBERED:
+            if len(self) >= self.limit:
                 self.clear()                                 # simple, and what is frequent is back at once
             self[piece] = ids
         return ids
@@ -150,6 +150,10 @@ class Tokenizer:
         specials, forbidden = self._policy(allowed_special, disallowed_special)
         parts = split_specials(valid_unicode(chunks), specials, forbidden)
         return blocks(self.normalizer(parts), self.pattern.settled)
+
+    def remember(self, pieces: int) -> None:
+        """How many pieces of text, with their ids, to keep at most: less memory, and less speed."""
+        self._cache.limit = pieces
 
     def encode_block(self, part: str | int) -> bytes:
         """The ids of one of those, as the bytes of uint32s."""

@@ -5,11 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from minillm.tokenizer import bpe
 from minillm.tokenizer.patterns import Pattern
-from minillm.tokenizer.processes import spread
+from minillm.tokenizer.processes import Bar, spread
 from minillm.tokenizer.streaming import Normalizer, blocks, split_specials, valid_unicode
 from minillm.tokenizer.tokenizer import Tokenizer, batches
 
@@ -50,7 +48,7 @@ def train(texts: str | Path | Iterable[str | Path], vocab_size: int = 4096, patt
     cutter = Pattern(pattern)
     counts = count_pieces(texts, cutter, special_tokens, Normalizer(), processes, progress)
     wanted = vocab_size - 256 - len(special_tokens)
-    with tqdm(total=wanted, desc="learning merges", unit=" merges", disable=not progress) as bar:
+    with Bar(total=wanted, desc="learning merges", unit=" merges", disable=not progress) as bar:
         pieces = {piece.encode(): count for piece, count in counts.items()}
         tokens, merges = bpe.train(pieces, wanted, tie, min_count, bar.update)
     if len(merges) < wanted:
@@ -65,7 +63,7 @@ def count_pieces(texts: str | Path | Iterable[str | Path], pattern: Pattern, spe
                  normalizer: Normalizer = Normalizer(), processes: int | None = None, progress: bool = False) -> Counter:
     """How often each distinct piece occurs in the texts; special tokens are cut out of them."""
     counts: Counter = Counter()
-    with tqdm(desc="counting pieces", unit=" characters", unit_scale=True, disable=not progress) as bar:
+    with Bar(desc="counting pieces", unit=" characters", unit_scale=True, disable=not progress) as bar:
         texts = [texts] if isinstance(texts, (str, Path)) else texts
         tasks = batches(corpus_blocks(texts, pattern, special_tokens, normalizer, bar), TASK)
         for found in spread(_count, pattern, tasks, processes):
@@ -88,7 +86,7 @@ def corpus_blocks(texts: Iterable[str | Path], pattern: Pattern, special_tokens:
                 yield part
 
 
-def read_text(path: Path, size: int = 1 << 20) -> Iterator[str]:
+def read_text(path: Path, size: int = 1 << 17) -> Iterator[str]:
     """A file in chunks. Bytes that aren't UTF-8 become U+FFFD; line ends stay as they are."""
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         while chunk := file.read(size):
