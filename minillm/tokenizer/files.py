@@ -43,6 +43,10 @@ def encode_files(tokenizer: Tokenizer, files: Sequence[str | Path], out: str | P
     folder, paths = Path(out), [Path(file) for file in files]
     if not paths:
         raise ValueError("There are no files to encode.")
+    if shard_tokens < 1:
+        raise ValueError(f"A shard must hold 1 token or more, not {shard_tokens}.")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; the shards need a folder.")
     end = end_of_document_id(tokenizer, end_of_document)
     about = {"files": [[path.name, os.stat(path).st_size] for path in paths], "end": end, "shard_tokens": shard_tokens,
              "allowed_special": names(allowed_special), "disallowed_special": names(disallowed_special)}

@@ -57,7 +57,7 @@ def longest(tokenizer: Tokenizer, number: int = 10) -> list[bytes]:
     """The longest tokens, but for the special ones."""
     named = {*tokenizer.special_tokens.values(), *tokenizer.added_tokens.values()}
     tokens = (token for i, token in enumerate(tokenizer.tokens) if token and i not in named)
-    return sorted(tokens, key=lambda token: (-len(token), token))[:number]
+    return sorted(tokens, key=lambda token: (-len(token), token))[:max(number, 0)]
 
 
 def token_lengths(tokenizer: Tokenizer) -> list[int]:

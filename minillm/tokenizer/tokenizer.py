@@ -176,6 +176,8 @@ class Tokenizer:
     def checked(self, ids: Ids) -> list[int]:
         """The ids as a list, when there is a token for each of them."""
         ids = np.asarray(ids if isinstance(ids, (list, tuple, np.ndarray)) else list(ids))
+        if ids.dtype == object and all(isinstance(i, int) for i in ids.flat):           # larger than any of NumPy's integers
+            raise ValueError(f"There is no token {max(ids.flat, key=abs)}: the ids of this tokenizer go from 0 to {self.vocab_size - 1}.")
         if ids.size and not np.issubdtype(ids.dtype, np.integer):
             raise ValueError(f"Token ids must be integers, not {ids.dtype}.")
         wrong = ids[(ids < 0) | (ids >= self.vocab_size)] if ids.size else ids

@@ -35,9 +35,11 @@ def train(texts: str | Path | Iterable[str | Path], vocab_size: int = 4096, patt
         raise ValueError("A special token can't be the empty string.")
     if model not in ("bpe", "unigram"):
         raise ValueError(f"There is no model {model!r}; choose bpe or unigram.")
+    if model == "unigram" and (pattern != "gpt4" or tie != "greatest-bytes"):
+        raise ValueError("Unigram cuts texts at spaces, and has no ties to settle: it takes neither a pattern nor a tie rule.")
     least = 256 + len(special_tokens) + (model == "unigram")
     if vocab_size < least:
-        raise ValueError(f"A vocabulary of {vocab_size} tokens is too small: the 256 bytes and {least - 256} special tokens alone need {least}.")
+        raise ValueError(f"A vocabulary of {vocab_size} tokens is too small: the 256 bytes and the special tokens ({least - 256}) alone need {least}.")
     if model == "unigram":
         from minillm.tokenizer.unigram import train_unigram
         normalizer = Normalizer(prepend="always")
@@ -88,9 +90,13 @@ def corpus_blocks(texts: Iterable[str | Path], pattern: Pattern, special_tokens:
 
 def read_text(path: Path, size: int = 1 << 17) -> Iterator[str]:
     """A file in chunks. Bytes that aren't UTF-8 become U+FFFD; line ends stay as they are."""
+    length = broken = 0
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         while chunk := file.read(size):
+            length, broken = length + len(chunk), broken + chunk.count("\ufffd")
             yield chunk
+    if broken > length / 100:
+        log.warning("%s doesn't look like text in UTF-8: %d of its %d characters are unreadable (U+FFFD).", path, broken, length)
 
 
 def _count(pattern: Pattern, texts: list[str]) -> dict[str, int]:
