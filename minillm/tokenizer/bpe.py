@@ -23,7 +23,8 @@ GAP = -1                     # stands between pieces: nothing merges across it
 SHORT = 48                   # pieces up to this many symbols are merged by plain search: less to set up than a heap
 NEVER = 1 << 60
 
-# GPT-2's printable alphabet: byte 0 is written Ā, a space Ġ. The `tokenizers` library numbers bytes in this order, and so must its tie rule.
+# GPT-2's printable alphabet: byte 0 is written Ā, a space Ġ. The `tokenizers` library numbers bytes in the order of these
+# letters (AGE), and so must its tie rule.
 PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 BYTE_TO_CHAR = {byte: chr(byte) for byte in PRINTABLE}
 BYTE_TO_CHAR |= {byte: chr(256 + i) for i, byte in enumerate(sorted(set(range(256)) - set(PRINTABLE)))}

@@ -86,13 +86,15 @@ def resume(folder: Path, about: dict[str, Any], tokenizer_hash: str) -> tuple[li
         shard = open_shard(path, tokenizer_hash)
         shard.verify()
         if {name: shard.header.source.get(name) for name in about} != about:
-            raise ValueError(f"{folder} has shards of other files, or with other settings, in it. Choose an empty folder, or delete them.")
+            raise ValueError(f"{folder} has shards of other files, or with other settings, in it. "
+                             "Choose an empty folder, or delete them.")
         place = {name: shard.header.source[name] for name in place}
         done.append(path)
     return done, place
 
 
-def read_blocks(tokenizer: Tokenizer, paths: Sequence[Path], first: int, skip: int, allowed: Special, disallowed: Special) -> Iterator[Block]:
+def read_blocks(tokenizer: Tokenizer, paths: Sequence[Path], first: int, skip: int, allowed: Special,
+                disallowed: Special) -> Iterator[Block]:
     """The files as blocks, but for those before `first` and the first `skip` blocks of that one."""
     for number, path in enumerate(paths[first:], first):
         block = Block("", number, 0)

@@ -50,9 +50,11 @@ def check_path(path: Path, model: str) -> None:
     parent = next(each for each in path.absolute().parents if each.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"{path} can't be written: {parent} isn't a folder in which you may write.")
-    if path.exists() and path.is_file() == (path.suffix not in (".json", ".tiktoken")):
-        raise ValueError(f"{path} can't be written: it is a " + ("file, and a name without .json or .tiktoken means a folder." if path.is_file()
-                                                                 else "folder or a device, and its name means a file."))
+    named_as_file = path.suffix in (".json", ".tiktoken")
+    if path.is_file() and not named_as_file:
+        raise ValueError(f"{path} can't be written: it is a file, and a name without .json or .tiktoken means a folder.")
+    if path.exists() and not path.is_file() and (named_as_file or not path.is_dir()):
+        raise ValueError(f"{path} can't be written: it is a folder or a device, and its name means a file.")
 
 
 def save(tokenizer: Tokenizer, path: Path) -> None:
