@@ -42,6 +42,57 @@ def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:
     axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
 
 
+def six_nd(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], dots: Mapping[str, Sequence[tuple[int, float]]],
+           meanings: Mapping[str, tuple[Sequence[int], Sequence[float]]], path: str | Path) -> None:
+    """Left: by how much training compute differs from 6ND, over the context, a curve a model, with dots where it was counted. Right:
+    the same at one context, over the model's size, a curve for each meaning of N. Shares, drawn in percent; the rule holds in the band."""
+    made, (left, right) = figure(columns=2, height=4.6)
+    for axes, lines in ((left, curves), (right, meanings)):
+        axes.axhspan(-1, 1, color=COLOURS[2], alpha=0.15, linewidth=0, label="within 1 %")
+        for i, (name, (x, shares)) in enumerate(lines.items()):
+            colour = COLOURS[i % len(COLOURS)]
+            axes.plot(x, [100 * share for share in shares], color=colour, linewidth=1.5, label=name)
+            if name in dots and axes is left:
+                axes.plot(*zip(*((t, 100 * share) for t, share in dots[name]), strict=True), "o", color=colour, markersize=5,
+                          label=f"{name}, counted as executed")
+        axes.set_xscale("log")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(-20, 1000)
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:+g} %" if y else "0")
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+    left.set_xlabel("context t (tokens)")
+    left.set_ylabel("C/(6ND) − 1")
+    left.set_title("N: all parameters", fontsize=10)
+    right.set_title("GPT-2's shape at every size, t = 1,024", fontsize=10)
+    right.set_xlabel("all parameters N")
+    right.set_ylabel("C/(6ND) − 1")
+    save(made, path)
+
+
+def roofline(name: str, points: Mapping[str, tuple[float, float, float]], peak: float, bandwidth: float, path: str | Path) -> None:
+    """What each operation reaches under the two ceilings of a machine, as a PNG. points: {operation: (FLOPs a byte, FLOP/s, share of the
+    time)}; the share is the area of its dot."""
+    made, (axes,) = figure(width=8, height=5)
+    ridge = peak / bandwidth
+    least, most = (extreme([x for x, _, _ in points.values()] + [ridge]) for extreme in (min, max))
+    left, right = least / 3, most * 4
+    axes.plot([left, ridge, right], [left * bandwidth / 1e9, peak / 1e9, peak / 1e9], color="black", linewidth=1.5)
+    axes.annotate(f"large matrix products: {peak / 1e9:,.0f} GFLOP/s", (right, peak / 1e9), (0, 4), textcoords="offset points", ha="right")
+    axes.annotate(f"copying arrays: {bandwidth / 1e9:,.0f} GB/s", (left * 1.1, left * 1.1 * bandwidth / 1e9), (6, -2), textcoords="offset points", va="top")
+    for i, (op, (x, y, share)) in enumerate(sorted(points.items(), key=lambda item: -item[1][2])):
+        axes.scatter([x], [y / 1e9], s=20 + 1500 * share, color=COLOURS[i % len(COLOURS)], marker="os^"[i // len(COLOURS) % 3], alpha=0.8,
+                     linewidth=0, label=f"{op}, {share:.1%} of the time")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("FLOPs for each byte that must move")
+    axes.set_ylabel("GFLOP/s")
+    axes.set_title(name, fontsize=10)
+    legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False)
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])
+    save(made, path)
+
+
 def compression(table: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
     """Bytes per token, by tokenizer and kind of text, as a PNG."""
     made, (axes,) = figure(width=max(6.4, 1.1 * len(next(iter(table.values())))))

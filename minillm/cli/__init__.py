@@ -7,7 +7,7 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import tokenizer
+from minillm.cli import flops, memory, profile, tokenizer
 
 
 def doctor(json: bool = False) -> int:
@@ -63,7 +63,10 @@ class Group(dict):
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
+    flops=flops.flops,
     generate=generate,
+    memory=memory.memory,
+    profile=profile.profile,
     tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
                     encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )

@@ -107,12 +107,13 @@ class Transformer:
         if self.config.norm_position == "pre":
             with place("final_norm"):
                 dx, *dweights = self.norm.backward(dx, parts["final_norm"])
-            Branches.collect("final_norm", dweights, grads)
+                Branches.collect("final_norm", dweights, grads)
         for i in reversed(range(self.config.num_layers)):
             with place(f"layers.{i}"):
                 kept = parts[f"layers.{i}"]
                 if cache.recompute:
-                    _, kept = self.blocks[i].forward(kept, params.layers[i], cache.context)
+                    with place("recompute"):
+                        _, kept = self.blocks[i].forward(kept, params.layers[i], cache.context)
                 dx = self.blocks[i].backward(dx, kept, grads.layers[i])
         self.embed_backward(dx, parts, grads)
         return grads

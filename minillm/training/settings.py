@@ -1,7 +1,8 @@
 """How a model is trained: every choice with its default, checked when it is made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from .schedule import Kind
 
@@ -50,17 +51,23 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        known = {field.name: field for field in fields(cls)}
-        if unknown := values.keys() - known.keys():
-            raise ValueError(f"Training has no setting {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
-        for name, value in values.items():
-            wanted, choices = type(known[name].default), get_args(known[name].type)
-            if choices and value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
-            fits = isinstance(value, (int, float) if wanted is float else wanted) and isinstance(value, bool) == (wanted is bool)
-            if not fits:
-                raise ValueError(f"{name} must be of type {wanted.__name__}, not {value!r}.")
-        return cls(**values)
+        return cls(**checked(cls, values, "Training"))
+
+
+def checked(kind: type, values: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """The values of a dataclass's fields, as a file or a caller gave them; a sentence for those that don't fit."""
+    known = {field.name: field for field in fields(kind)}
+    if unknown := values.keys() - known.keys():
+        raise ValueError(f"{subject} has no setting {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
+    for name, value in values.items():
+        choices = get_args(known[name].type) if get_origin(known[name].type) is Literal else ()
+        if choices and value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        wanted = str if known[name].default is None else type(known[name].default)
+        fits = isinstance(value, (int, float) if wanted is float else wanted) and isinstance(value, bool) == (wanted is bool)
+        if not fits and not (value is None and known[name].default is None):
+            raise ValueError(f"{name} must be of type {wanted.__name__}, not {value!r}.")
+    return dict(values)
 
 
 # What may change when a run is resumed: it doesn't enter the mathematics of the steps.

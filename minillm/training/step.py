@@ -51,6 +51,7 @@ def loss_and_grads(model: Any, tokens: Int[Any, "b t"], targets: Int[Any, "b t"]
             loss, cache = model.forward(tokens[part], targets[part], denominator=denominator, first_row=part.start, **more, **options)
             model.backward(cache, into=grads)
             losses.append((loss, float(cache.nll)))
+            del cache                            # or it would still be there while the next slice runs
         return losses
 
     with blas_threads(1 if threads > 1 else num_threads()):

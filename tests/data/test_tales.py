@@ -182,7 +182,7 @@ def test_every_choice_in_the_grammar_is_prefix_free_and_none_was_left_unvisited(
         tell(Watching(Random(i), seen), tales.WORLD)
     calls = [node for node in ast.walk(ast.parse(inspect.getsource(plots)))
              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "one_of"]
-    assert len(calls) > 50
+    assert len(calls) > 25
     unvisited = [node.lineno for node in calls if not seen & set(range(node.lineno, node.end_lineno + 1))]
     assert not unvisited, f"these lines of plots.py were never reached in 900 tales: {unvisited}"
 
@@ -246,10 +246,9 @@ def test_a_damaged_tale_is_refused_or_is_the_text_of_its_own_derivation(tale, da
 
 HIDDEN = """Mia and the old kite
 
-The sun was shining, and the birds were singing. Mia put her old kite under the bed and went to the garden. While she was away, \
-Tom came in and saw the kite. He took it and put it on the shelf. When Mia came back, she looked under the bed, but the kite \
-was gone. "Tom, where is my kite?" asked Mia. "I put it on the shelf," said Tom. Mia looked on the shelf, and there it was. \
-She was happy all day long.
+The sun was shining. Mia put her old kite under the bed. Then she went to the garden. While she was away, Tom found the kite and hid it \
+on the shelf. When Mia came back, she looked under the bed, but the kite was gone. "I put it on the shelf," said Tom. \
+Mia looked on the shelf, and there it was. She was happy all day long.
 
 Question: Where did Mia look first?
 Answer: under the bed."""
@@ -264,9 +263,9 @@ def test_a_known_tale_has_the_derivation_that_a_reader_would_give_it():
 
 @pytest.mark.parametrize("old, new", [
     ("Mia and", "Anna and"), ("put her old", "put his old"), ("put her old kite", "put her old lamp"), ("While she", "While he"),
-    ("He took", "She took"), ("she looked under the bed", "she looked on the shelf"), ("I put it on the shelf", "I put it under the bed"),
-    ("Tom, where", "Ben, where"), ("Mia looked on", "Tom looked on"), ("Answer: under the bed", "Answer: on the shelf"),
-    ("Tom came in", "Mia came in"), ("the old kite", "a old kite"), ("bed.", "bed. "), ("\n\nQ", "\nQ")])
+    ("Then she", "Then he"), ("she looked under the bed", "she looked on the shelf"), ("I put it on the shelf", "I put it under the bed"),
+    ("said Tom", "said Ben"), ("Mia looked on", "Tom looked on"), ("Answer: under the bed", "Answer: on the shelf"),
+    ("Tom found", "Mia found"), ("the old kite", "a old kite"), ("bed.", "bed. "), ("\n\nQ", "\nQ")])
 def test_what_contradicts_something_said_long_before_is_no_tale(old, new):
     assert old in HIDDEN
     with pytest.raises(ValueError, match="It stops being a tale at character"):
@@ -285,14 +284,12 @@ def test_the_mean_of_minus_log_p_is_the_entropy():
 
 
 def test_a_smaller_world_makes_tales_of_its_own_and_too_small_a_one_is_refused():
-    world = World(things=("kite", "lamp"), animals=("cow",))
+    world = World(things=("kite", "drum"), spots=("up the tree", "in the well"))
     texts = tales.generate(0, 50, world=world)
-    assert all(re.search("kite|lamp", text) and tales.parse(text, world) for text in texts)
-    assert any("cow" in text for text in texts)
-    with pytest.raises(ValueError, match="at least 3 spots, since so many can be in one tale; this one has 1"):
+    assert all(re.search("kite|drum", text) and tales.parse(text, world) for text in texts)
+    assert any("up the tree" in text for text in texts)
+    with pytest.raises(ValueError, match="at least 2 spots, since so many can be in one tale; this one has 1"):
         World(spots=("under the bed",))
-    with pytest.raises(ValueError, match="none may be called 'owl'"):
-        World(animals=("cat", "owl"))
 
 
 # --- as a corpus ---------------------------------------------------------------------------------------------------------------
@@ -306,7 +303,7 @@ def test_tale_i_is_a_function_of_seed_and_i():
 
 def test_tales_stay_what_they_are():
     """A change here changes everybody's corpus, its entropy and all curves: it must be meant."""
-    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=300)).encode()).hexdigest()[:16] == "d0506afe5d632303"
+    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=300)).encode()).hexdigest()[:16] == "be004803479144db"
 
 
 def test_tales_read_as_english():

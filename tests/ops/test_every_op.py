@@ -5,10 +5,13 @@ import inspect
 import numpy as np
 import pytest
 from ops.cases import CASES
-from watched import Counted, Strict, counted, everywhere, watched
+from watched import Strict, everywhere
 
 import minillm
 from minillm.arrays import bfloat16, wide
+from minillm.cost.counting import Count, Tally, counting
+from minillm.cost.watching import watching
+from minillm.ops import REFERENCE, softmax
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 WEIGHTS = {"w", "b", "weights0", "weights1"}     # their gradients are float32 also for 16-bit arrays
@@ -105,9 +108,10 @@ def test_precision_stays_what_it_is(case, dtype):
     dtype = np.dtype(dtype) if dtype != "bfloat16" else bfloat16
     arrays = case.arrays(dtype)
     strict = [x.view(Strict) if isinstance(x, np.ndarray) else x for x in arrays]
-    with watched(Strict):
+    with watching(Strict):
         y, cache = case.operation.forward(*strict, **case.options)
-        dy = case.upstream(y)
+    dy = case.upstream(y)
+    with watching(Strict):
         gradients = case.operation.backward(everywhere(lambda x: x.view(Strict), dy), cache)
 
     sums = wide(np.zeros(1, dtype)).dtype
@@ -137,27 +141,27 @@ def assert_close(found, exact, share):
 
 # --- cost -----------------------------------------------------------------------------------------------------------------------------
 
+TABLES = {"attention": REFERENCE, "plain_attention": REFERENCE.replace(softmax=softmax)}
+
+
 def claim_and_count(case):
+    """What the case claims and what is counted, forward and backward."""
     shapes = [None if x is None else np.shape(x) for x in case.arrays()]
     options = {name: x.shape if isinstance(x, np.ndarray) else x for name, x in case.options.items()}
-    claim = case.operation.flops(*shapes, **options)
-    arrays = [x.view(Counted) if isinstance(x, np.ndarray) else x for x in case.arrays()]
-    (y, cache), *forward = counted(case.operation.forward, *arrays, **case.options)
-    dy = everywhere(lambda x: x.view(Counted), case.upstream(y))
-    _, *backward = counted(case.operation.backward, dy, cache)
-    if case.op == "linear_cross_entropy":        # it makes its gradients in forward: only the whole can be compared
-        total = claim.forward + claim.backward_total
-        return [(total, [a + b for a, b in zip(forward, backward, strict=True)])]
-    return [(claim.forward, forward), (claim.backward_total, backward)]
+    claim, count = case.operation.flops(*shapes, **options), Count()
+    op = getattr(counting(TABLES.get(case.op, REFERENCE), count), case.op.removeprefix("plain_"))
+    y, cache = op.forward(*case.arrays(), **case.options)
+    op.backward(case.upstream(y), cache)
+    return [(work, count.by_phase.get(phase, Tally())) for work, phase in ((claim.forward, "forward"), (claim.backward_total, "backward"))]
 
 
 @EVERY
 def test_claimed_matrix_products_are_those_executed(case):
-    for claim, (matmul, _) in claim_and_count(case):
-        assert claim.matmul == matmul
+    for claim, counted in claim_and_count(case):
+        assert claim.matmul == counted.matmul
 
 
 @EVERY
 def test_claimed_elementwise_work_is_what_is_executed(case):
-    for claim, (_, elementwise) in claim_and_count(case):
-        assert claim.elementwise == elementwise
+    for claim, counted in claim_and_count(case):
+        assert claim.elementwise == counted.elementwise

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .choices import Reading, Telling
 from .words import Person, Place, Thing, World
 
-KINDS = ("people", "looks", "things", "places", "spots", "animals", "food")
+KINDS = ("people", "looks", "things", "places", "spots")
 
 
 class Fact(NamedTuple):
@@ -45,12 +45,6 @@ class Tale:
     def place(self, form: str = "to ") -> Place:
         return self.world.places[self._new("places", form)]
 
-    def animal(self) -> str:
-        return self.world.animals[self._new("animals")]
-
-    def food(self) -> str:
-        return self.world.food[self._new("food")]
-
     def spot(self) -> str:
         return self.world.spots[self._new("spots")]
 
@@ -75,7 +69,7 @@ class Tale:
 
     def goes(self, who: Person, place: Place) -> None:
         self.by(who)
-        self.one_of(f" went to {place.the}", f" ran to {place.the}", f" walked all the way to {place.the}")
+        self.one_of(f" went to {place.the}", f" ran to {place.the}")
 
     def fact(self, question: str, kind: str, answer: str) -> None:
         self.facts.append(Fact(question, kind, answer))

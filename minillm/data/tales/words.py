@@ -5,23 +5,18 @@ from functools import cached_property
 
 from .choices import Words
 
-GIRLS = "Mia Anna Lily Rosa Emma Nora Clara Zoe"
-BOYS = "Tom Ben Sam Leo Max Finn Hugo Omar"
+GIRLS = "Mia Anna Lily Rosa"
+BOYS = "Tom Ben Sam Leo"
 
 # What things look like, and what they are. Nothing here is also a place, so that every word has one meaning.
-LOOKS = "red little old blue golden wooden green silver shiny round"
-THINGS = "kite lamp ball key book drum bell map ring hat cup coin boat doll flute shell spoon mirror scarf button"
+LOOKS = "red little old blue golden"
+THINGS = "kite lamp ball key book drum bell map"
 
 # Where one can go ("to the market") and be ("at the market").
-PLACES = """in the garden, at the market, by the river, in the forest, at the school, on the hill, in the barn, at the mill, by the lake,
-            on the beach, at the bakery, on the bridge"""
+PLACES = "in the garden, at the market, by the river, in the forest, at the school, on the hill"
 
 # Where something can be put, or can hide.
-SPOTS = """under the bed, on the shelf, in the basket, behind the door, under the table, in the drawer, behind the stove,
-           on the chair, under the stairs, in the big box, behind the curtain, inside the clock"""
-
-ANIMALS = "crow fox cat goat dog monkey squirrel goose"
-FOOD = "some bread, some cheese, an apple, some nuts, a carrot, a biscuit"
+SPOTS = "under the bed, on the shelf, in the basket, behind the door, beside the stove, near the window"
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ def one_by_one(first: list, second: list) -> list:
     return [item for pair in zip(first, second) for item in pair]
 
 
-LEAST = {"people": 3, "looks": 2, "things": 2, "places": 2, "spots": 3, "animals": 1, "food": 1}
+LEAST = {"people": 3, "looks": 2, "things": 2, "places": 1, "spots": 2}
 
 
 @dataclass(frozen=True)
@@ -81,15 +76,11 @@ class World:
     things: tuple[str, ...] = tuple(THINGS.split())
     places: tuple[Place, ...] = tuple(Place(place.strip()) for place in PLACES.split(","))
     spots: tuple[str, ...] = tuple(spot.strip() for spot in SPOTS.split(","))
-    animals: tuple[str, ...] = tuple(ANIMALS.split())
-    food: tuple[str, ...] = tuple(food.strip() for food in FOOD.split(","))
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
             if (has := len(getattr(self, name))) < least:
                 raise ValueError(f"A world needs at least {least} {name}, since so many can be in one tale; this one has {has}.")
-        if wrong := [animal for animal in self.animals if article(animal) == "an"]:
-            raise ValueError(f"Animals in tales are called \"a …\", so none may be called {wrong[0]!r}.")
 
     @cached_property
     def words(self) -> dict[str, Words]:
@@ -100,12 +91,8 @@ class World:
                 "things": Words(self.things),
                 "to places": Words([place.the for place in self.places]),
                 "at places": Words([place.at for place in self.places]),
-                "spots": Words(self.spots),
-                "animals": Words(self.animals),
-                "food": Words(self.food)}
+                "spots": Words(self.spots)}
 
     def answers(self, kind: str) -> list[str]:
         """All that could answer a question for one of this kind, as an answer says it."""
-        if kind == "animals":
-            return [f"the {animal}" for animal in self.animals]
         return list(self.words["at places" if kind == "places" else kind].words)

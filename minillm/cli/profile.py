@@ -1,0 +1,39 @@
+"""`minillm profile`: the arguments, and what it prints."""
+
+import json as json_format
+from pathlib import Path
+
+
+def profile(preset: str = "llama-nano", batch: int = 8, seq_len: int | None = None, steps: int = 5, dtype: str = "float32",
+            recompute: bool = False, threads: int | None = None, png: Path | None = None, json: bool = False) -> int:
+    """Where the time of a training step goes on this machine: each operation's milliseconds, GFLOP/s and GB/s, and how far it stays below
+    what a large matrix product and a plain copy reach here.
+
+    minillm profile --preset llama-micro --png roofline.png
+
+    Args:
+        preset: A preset's name, or a TOML or JSON file with the fields of a Config.
+        batch: Texts in a batch.
+        seq_len: Tokens in a text (default: the longest that the model was made for).
+        steps: How many steps to measure; printed are medians.
+        dtype: What the model computes in: float32, or float64, float16, bfloat16.
+        recompute: Keep only each block's input for backward, and compute the rest again.
+        threads: How many to use (default: all cores).
+        png: Also draw the roofline there.
+        json: Print everything as JSON.
+    """
+    from dataclasses import asdict
+
+    from minillm.arrays import set_num_threads
+    from minillm.cost import plan, report
+    from minillm.cost.profile import of_step
+    if threads is not None:
+        set_num_threads(threads)
+    config = plan.config_named(preset)
+    found = of_step(config, batch, config.max_seq_len if seq_len is None else seq_len, steps, dtype, recompute)
+    print(json_format.dumps(asdict(found), indent=2) if json else report.of_profile(preset, found))
+    if png is not None:
+        from minillm import plot
+        points = {line.op: (line.intensity, line.rate, line.seconds / found.timed_seconds) for line in found.lines}
+        plot.roofline(preset, points, found.peak, found.bandwidth, png)
+    return 0

@@ -1,0 +1,177 @@
+"""Where the time of a training step goes: each operation's seconds, FLOP/s and bytes/s, held against what the machine can do.
+
+    the roofline    attainable FLOP/s = min(peak, intensity · bandwidth)       intensity: FLOPs for each byte that must move
+
+Both ceilings are measured here, now, in the same process: the peak by large matrix products, the bandwidth by copying arrays that no
+cache holds. Left of the ridge (peak ÷ bandwidth) an operation waits for memory, right of it for arithmetic; how far below the roof it
+lies is what a better program could win. FLOPs are counted as executed (counting.py), in a step of its own, so that counting costs no
+time here; bytes are the least that must move (timing.py); and seconds are medians over several steps.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import updates
+from ..arrays import in_threads, num_threads, reuse_memory
+from ..model.config import Config
+from ..model.transformer import Transformer
+from ..training.step import Gradients, loss_and_grads
+from . import counters
+from .counting import Count, counting
+from .flops import adamw, of_model
+from .mfu import product_rate
+from .timing import Spent, Times, timing
+
+
+@dataclass(frozen=True)
+class Line:
+    """One operation in one step."""
+
+    op: str
+    calls: int
+    seconds: float              # of the step's time: those of all threads, divided by their number
+    flops: int
+    bytes: int
+    forward: float              # the share of its time that it spends in forward
+
+    @property
+    def rate(self) -> float:
+        return self.flops / self.seconds
+
+    @property
+    def bandwidth(self) -> float:
+        return self.bytes / self.seconds
+
+    @property
+    def intensity(self) -> float:
+        return self.flops / self.bytes
+
+
+@dataclass(frozen=True)
+class Profile:
+    lines: list[Line]           # the slowest first
+    seconds: float              # of a step that nobody times within
+    timed_seconds: float        # of one with a clock around each operation
+    threads: int
+    tokens: int
+    needed: int                 # FLOPs of a step by "exact"
+    peak: float                 # FLOP/s and bytes/s, measured
+    bandwidth: float
+    by_hardware: float | None   # FLOPs that the processor itself counted in a step on one thread, over those counted here
+    why_not: str
+
+    @property
+    def mfu(self) -> float:
+        return self.needed / self.seconds / self.peak
+
+    @property
+    def ridge(self) -> float:
+        return self.peak / self.bandwidth
+
+    def roof(self, intensity: float) -> float:
+        return min(self.peak, intensity * self.bandwidth)
+
+
+def of_step(config: Config, b: int, t: int, steps: int = 5, dtype: str = "float32", recompute: bool = False) -> Profile:
+    """Profiles a step of training on b random texts of t tokens: forward, backward, clipping and AdamW, on all threads."""
+    if min(b, t, steps) < 1:
+        raise ValueError(f"Texts, their length and the number of steps must be at least 1, not {min(b, t, steps)}.")
+    reuse_memory()
+    model = Transformer(config, dtype=dtype)
+    tokens = np.random.default_rng(0).integers(0, config.vocab_size, (b, t + 1))
+    step = a_step(model, tokens, recompute)
+    step(model, Times())                         # makes what is only made once
+    plain = statistics.median(seconds(lambda: step(model, Times())) for _ in range(steps))
+    timed, peak, bandwidth = [], 0.0, 0.0
+    for _ in range(steps):                       # taking turns, so that a machine with other work to do slows all three alike
+        times = Times()
+        timed.append((seconds(lambda times=times: step(model.with_ops(timing(model.ops, times)), times)), times))
+        peak = max(peak, product_rate(dtype, seconds=0.2))
+        bandwidth = max(bandwidth, copy_rate())
+    threads = min(num_threads(), b)
+    flops = counted_flops(model, step)
+    by_hardware, why_not = ask_the_processor(model, tokens, recompute)
+    return Profile(sorted(lines([times for _, times in timed], flops, threads), key=lambda line: -line.seconds), plain,
+                   statistics.median(whole for whole, _ in timed), threads, b * t, of_model(config, b, t).total, peak, bandwidth,
+                   by_hardware, why_not)
+
+
+def a_step(model: Transformer, tokens: Any, recompute: bool) -> Callable[[Transformer, Times], None]:
+    """step(model, times): one training step, its optimizer timed too."""
+    gradients, m, v = Gradients(model.params), model.params.zeros().flat, model.params.zeros().flat
+
+    def step(model: Transformer, times: Times) -> None:
+        loss_and_grads(model, tokens[:, :-1], tokens[:, 1:], gradients, recompute=recompute)
+        began = time.perf_counter()
+        _, scale = updates.clip(gradients.total.flat, 1.0, in_place=False)
+        updates.adamw(model.params.flat, gradients.total.flat, m, v, 1, 1e-9, decayed=model.params.num_matrix_numbers, grad_scale=scale)
+        moved = 8 * gradients.total.flat.nbytes                              # reads g twice, p, m and v once; writes p, m and v
+        workers = min(num_threads(), len(tokens))
+        times.calls.append(("optimizer", "adamw", "optimizer", Spent(1, workers * (time.perf_counter() - began), moved)))
+
+    return step
+
+
+def counted_flops(model: Transformer, step: Callable) -> dict[str, int]:
+    """Executed in one step, by operation."""
+    count = Count()
+    step(model.with_ops(counting(model.ops, count)), Times())
+    executed = {op: tally.matmul + tally.elementwise for op, tally in count.by_op.items()}
+    return executed | {"adamw": adamw(model.config, clipped=True).elementwise}
+
+
+def lines(runs: list[Times], flops: dict[str, int], threads: int) -> list[Line]:
+    """Medians over the runs."""
+    made = []
+    for op, spent in runs[0].by_op.items():
+        of_op = statistics.median(times.by_op[op].seconds for times in runs) / threads
+        forward = sum(call[3].seconds for call in runs[0].calls if call[1:3] == (op, "forward")) / spent.seconds
+        made.append(Line(op, spent.calls, of_op, flops.get(op, 0), spent.bytes, forward))
+    return made
+
+
+def seconds(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def copy_rate(size: int = 2**27, patience: float = 0.2) -> float:
+    """Bytes a second, read and written, of copying `size` bytes on all threads: the best of those that fit into `patience` seconds."""
+    source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
+    edges = np.linspace(0, size, num_threads() + 1).astype(int)
+    parts = [slice(*pair) for pair in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+
+    def copy() -> None:
+        in_threads(lambda part: np.copyto(target[part], source[part]), parts)
+
+    end, best = time.perf_counter() + patience, seconds(copy)
+    while time.perf_counter() < end:
+        best = min(best, seconds(copy))
+    return 2 * size / best
+
+
+def ask_the_processor(model: Transformer, tokens: Any, recompute: bool) -> tuple[float | None, str]:
+    """FLOPs of forward and backward of one text on one thread: the processor's count over ours; or None, and why."""
+    from ..arrays import blas_threads, set_num_threads
+    before = num_threads()
+    set_num_threads(1)
+    try:
+        with blas_threads(1):
+            def one(table: Any) -> None:
+                model.with_ops(table).loss_and_grads(tokens[:1, :-1], tokens[:1, 1:], recompute=recompute)
+
+            found = counters.flops_by_hardware(lambda: one(model.ops))
+            count = Count()
+            one(counting(model.ops, count))
+            total = count.total
+            return found / (total.matmul + total.elementwise), ""
+    except counters.Unavailable as reason:
+        return None, str(reason)
+    finally:
+        set_num_threads(before)

@@ -1,0 +1,107 @@
+"""How long each operation takes, in the running program, and how many bytes it can't avoid moving.
+
+>>> import numpy as np
+>>> from minillm import Config, Transformer
+>>> tokens, times = np.zeros((2, 16), int), Times()
+>>> model = Transformer(Config.preset("llama-nano"))
+>>> _ = model.with_ops(timing(model.ops, times)).loss_and_grads(tokens, tokens)
+>>> times.by_op["linear"].calls                        # 4 layers of 7 matrices, forward and backward
+56
+
+Bytes are those of the arrays that a call is given and of those that it hands back, each once: what would move between memory and the
+processor if nothing else were ever stored. Real traffic is more where an operation makes arrays on its way, and less where its inputs are
+still in a cache. Tables that only a few rows are looked up in count for those rows.
+
+Seconds are summed over threads: two threads that are busy for a second each make two.
+"""
+
+import time
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import here, xp
+from ..ops import Ops
+from .activations import arrays
+
+LOOKUPS = ("embedding", "learned_positions")
+
+
+@dataclass(frozen=True)
+class Spent:
+    calls: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+class Times:
+    """What every call took: (place, operation, "forward" or "backward", Spent), in the order in which they ended."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str, Spent]] = []       # only ever appended to, which threads may do at once
+
+    @property
+    def by_op(self) -> dict[str, Spent]:
+        return self.sums(1)
+
+    @property
+    def by_phase(self) -> dict[str, Spent]:
+        return self.sums(2)
+
+    @property
+    def by_layer(self) -> dict[str, Spent]:
+        return self.sums(0)
+
+    def sums(self, position: int) -> dict[str, Spent]:
+        made: dict[str, Spent] = {}
+        for call in self.calls:
+            made[call[position]] = made.get(call[position], Spent()) + call[3]
+        return made
+
+
+def timing(ops: Ops, times: Times) -> Ops:
+    """The same table, where every call of an operation is timed. What is fused from others is timed as one."""
+    return replace(ops, **{field.name: _Timed(field.name, getattr(ops, field.name), times) for field in fields(ops)})
+
+
+class _Timed:
+    def __init__(self, name: str, op: Any, times: Times):
+        self.name, self.op, self.times, self.flops = name, op, times, op.flops
+
+    def forward(self, *inputs: Any, **options: Any) -> tuple:
+        began = time.perf_counter()
+        y, cache = self.op.forward(*inputs, **options)
+        finish(y)
+        self.note("forward", began, (inputs, tuple(options.values())), y)
+        return y, cache
+
+    def backward(self, dy: Any, cache: Any, **options: Any) -> tuple:
+        began = time.perf_counter()
+        gradients = self.op.backward(dy, cache, **options)
+        finish(gradients)
+        self.note("backward", began, (dy, cache), gradients)
+        return gradients
+
+    def note(self, direction: str, began: float, given: Any, made: Any) -> None:
+        seconds = time.perf_counter() - began
+        if self.name in LOOKUPS:                 # not the whole table: as many rows as there are tokens
+            moved = 2 * (made if direction == "forward" else given[0]).nbytes
+        else:
+            moved = sum({(address(array), array.nbytes): array.nbytes for _, array in arrays([given, made])}.values())
+        self.times.calls.append((here(), self.name, direction, Spent(1, seconds, moved)))
+
+
+def address(array: Any) -> int:
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
+def finish(made: Any) -> None:
+    """A GPU computes while the program goes on: waits until it has finished."""
+    for _, array in arrays(made):
+        if not isinstance(array, np.ndarray):
+            xp(array).cuda.get_current_stream().synchronize()
+            return
