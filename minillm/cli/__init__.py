@@ -118,6 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (ValueError, OSError) as problem:     # bad input, as a sentence
+        if isinstance(problem, OSError) and problem.strerror:                # the system's words, without its number
+            problem = f"{problem.filename}: {problem.strerror}." if problem.filename else f"{problem.strerror}."
         print(f"minillm: {problem}", file=sys.stderr)
         sys.exit(1)
     except Exception as bug:
