@@ -11,7 +11,7 @@ An MFU belongs to the convention it was computed with. The default is PaLM's, wh
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,10 @@ from ..files import read_json_object
 from ..model.config import Config
 from ..ops.rope import Llama3Scaling
 from . import flops, hardware
-from .sharding import fewest, fitting
+from .sharding import CHOICES, fewest, fitting
 
 PF_DAY = 1e15 * 86400
+LONGEST = 2**22                                  # tokens in a text
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
 
 
@@ -69,7 +70,9 @@ def config_named(word: str) -> Config:
         except ValueError as problem:            # of the TOML, or the UTF-8
             raise ValueError(f"{path} can't be read as TOML: {problem}.") from None
     base = values.pop("preset", None)
-    return Config.from_dict(values) if base is None else Config.preset(base, **values)
+    if base is None or values.keys() - {field.name for field in fields(Config)}:     # from_dict has the sentence for unknown fields
+        return Config.from_dict(values)
+    return Config.preset(str(base), **values)
 
 
 def training_length(config: Config) -> int:
@@ -118,6 +121,8 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
            dtype: str = "bf16", recompute: Literal["auto", "yes", "no"] = "auto", zero: int = 3, micro_batch: int = 1) -> dict:
     """Everything that can be said of a run, as plain data; what isn't known is left out."""
     t = training_length(config) if t is None else t
+    if t > LONGEST:
+        raise ValueError(f"Texts of {t:,} tokens are longer than anybody's: at most {LONGEST:,}.")
     per_token = flops_per_token(config, t)
     if convention not in per_token:
         raise ValueError(f"There is no convention {convention!r}; there are {', '.join(per_token)}.")
@@ -146,7 +151,8 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
         options = {"precision": dtype, "zero": zero, "micro_batch": micro_batch}
         needed = fitting(config, t, count, device.memory, recompute, **options)
         plan["memory"] = {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": zero, "micro_batch": micro_batch,
-                          "fewest_devices": fewest(config, t, device.memory, recompute=needed.recompute, **options)}
+                          "fewest_devices": {"recomputing" if again else "keeping": fewest(config, t, device.memory, recompute=again, **options)
+                                             for again in CHOICES[recompute]}}
     return plan
 
 

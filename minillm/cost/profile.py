@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from .. import updates
-from ..arrays import in_threads, num_threads, reuse_memory
+from ..arrays import blas_threads, in_threads, num_threads, reuse_memory, set_num_threads
 from ..model.config import Config
 from ..model.transformer import Transformer
 from ..training.step import Gradients, loss_and_grads
-from . import counters
+from . import counters, memory
 from .counting import Count, counting
 from .flops import adamw, of_model
 from .mfu import product_rate
+from .sharding import gigabytes
 from .timing import Spent, Times, timing
 
 
@@ -81,6 +82,7 @@ def of_step(config: Config, b: int, t: int, steps: int = 5, dtype: str = "float3
     """Profiles a step of training on b random texts of t tokens: forward, backward, clipping and AdamW, on all threads."""
     if min(b, t, steps) < 1:
         raise ValueError(f"Texts, their length and the number of steps must be at least 1, not {min(b, t, steps)}.")
+    refuse_too_large(config, b, t, dtype, recompute)
     reuse_memory()
     model = Transformer(config, dtype=dtype)
     tokens = np.random.default_rng(0).integers(0, config.vocab_size, (b, t + 1))
@@ -99,6 +101,17 @@ def of_step(config: Config, b: int, t: int, steps: int = 5, dtype: str = "float3
     return Profile(sorted(lines([times for _, times in timed], flops, threads), key=lambda line: -line.seconds), plain,
                    statistics.median(whole for whole, _ in timed), threads, b * t, of_model(config, b, t).total, peak, bandwidth,
                    by_hardware, why_not)
+
+
+def refuse_too_large(config: Config, b: int, t: int, dtype: str, recompute: bool) -> None:
+    """Better said now than by the system, which would end the process in the middle."""
+    from ..doctor import memory_limit, memory_sizes
+    (total, available), (limit, used) = memory_sizes(), memory_limit()
+    free = min(total if available is None else available, total if limit is None else limit - used)
+    needed = sum(memory.of_step(config, b, t, num_threads(), recompute=recompute).values()) * (2 if dtype == "float64" else 1)
+    if needed > free:
+        raise ValueError(f"A step of this model would need {gigabytes(needed)}, and {gigabytes(free)} are free here. Take fewer or shorter texts, "
+                         "--recompute, or a smaller model.")
 
 
 def a_step(model: Transformer, tokens: Any, recompute: bool) -> Callable[[Transformer, Times], None]:
@@ -158,7 +171,6 @@ def copy_rate(size: int = 2**27, patience: float = 0.2) -> float:
 
 def ask_the_processor(model: Transformer, tokens: Any, recompute: bool) -> tuple[float | None, str]:
     """FLOPs of forward and backward of one text on one thread: the processor's count over ours; or None, and why."""
-    from ..arrays import blas_threads, set_num_threads
     before = num_threads()
     set_num_threads(1)
     try:

@@ -57,7 +57,8 @@ def of_device_memory(run: dict) -> str:
     sharing = "nothing shared" if needed["zero"] == 0 else f"ZeRO stage {needed['zero']}"
     lines = [f"Memory on each device, {sharing}, {texts}, {'recomputing activations' if needed['recompute'] else 'keeping all activations'}:"]
     lines.append(columns(needed["parts"], f"in all, of {gigabytes(device['memory'])}"))
-    lines.append(f"The smallest number of devices that it fits on: {needed['fewest_devices']:,}.")
+    fewest = [f"{count:,} {how} all activations" for how, count in needed["fewest_devices"].items() if count is not None]
+    lines.append(f"The smallest number of devices that it fits on: {', '.join(fewest)}.")
     return "\n".join(lines)
 
 

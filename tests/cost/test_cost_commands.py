@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_whole_plan(capsys):
     assert code == 0
     for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense", "data sheet",
                   "40.0% of it, counted by palm", "wall time      26.2 days", "device-hours   642,924", "at 2.50 for a device-hour",
-                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6"):
+                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6 keeping all activations, 3 recomputing all activations."):
         assert words in out, out
 
 
@@ -60,6 +61,7 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["flops"], "Name a model"),
     (["flops", "gpt2", "--validate"], "leave out gpt2"),
     (["flops", "gpt2", "--png", "x.png"], "picture of --validate"),
+    (["memory", "gpt2", "--seq-len", "4096"], "learned positions end at"),
     (["memory", "gpt2", "--batch", "0"], "at least 1, not 0"),
     (["memory", "gpt2", "--seq-len", "-8"], "at least 1, not -8"),
     (["memory", "gpt2", "--devices", "0"], "at least 1, not 0"),
@@ -87,12 +89,13 @@ def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
 
 
 def test_the_account_of_memory(capsys):
-    code, out, _ = called(capsys, "memory", "llama-nano", "--batch", "16", "--dtype", "fp32", "--threads", "2")
+    code, out, _ = called(capsys, "memory", "gpt2", "--batch", "4", "--seq-len", "128", "--dtype", "fp32", "--threads", "2")
     assert code == 0
-    account = memory.of_step(Config.preset("llama-nano"), 16, 256, threads=2)
-    for words in ("weights                     7.1 MB", "To train, on one device", "Activations of one block: linear 14.7 MB", "which is 42.5 MB here",
-                  "16 bytes a parameter", "80 GB for 1 B parameters", f"in all                 {sum(account.values()) / 1e6:.1f} MB"):
+    step = memory.of_step(Config.preset("gpt2"), 4, 128, threads=2)
+    for words in ("weights                   497.8 MB", "To train, on one device", "Activations of one block: linear ", "which is 3.0 GB here",
+                  "16 bytes a parameter", "80 GB for 1 B parameters"):
         assert words in out, out
+    assert re.search(rf"The peak of a step here, on 2 .*in all +{sum(step.values()) / 1e9:.2f} GB", out, re.DOTALL), out
 
 
 def test_the_account_as_json(capsys):

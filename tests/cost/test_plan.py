@@ -62,7 +62,8 @@ def test_a_config_from_a_file(tmp_path):
 
 @pytest.mark.parametrize(("name", "text", "sentence"), [
     ("a.toml", "d_model = ", "can't be read as TOML"), ("a.json", "{", "can't be read as JSON"), ("a.toml", "width = 3", "no field width"),
-    ("a.toml", 'preset = "nobody"', "no preset 'nobody'"), ("a.json", "[1]", "must hold a JSON object")])
+    ("a.toml", 'preset = "nobody"', "no preset 'nobody'"), ("a.toml", "preset = 3", "no preset '3'"),
+    ("a.toml", 'preset = "gpt2"\nname = "mine"', "no field name"), ("a.json", "[1]", "must hold a JSON object")])
 def test_a_bad_file_gets_a_sentence(tmp_path, name, text, sentence):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=sentence):
@@ -138,7 +139,7 @@ def test_more_than_the_peak_is_refused():
     (dict(tokens_per_second=5.0), "give --gpus"), (dict(convention="guess"), "no convention 'guess'"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, tokens_per_second=3.0), "not both"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, price=-1.0), "0 or more, not -1"),
-    (dict(t=0), "at least 1"), (dict(devices=(8, hardware.DEVICES["H100"]), micro_batch=0), "micro-batch must be at least 1")])
+    (dict(t=0), "at least 1"), (dict(t=10**9), "longer than anybody's"), (dict(devices=(8, hardware.DEVICES["H100"]), micro_batch=0), "micro-batch must be at least 1")])
 def test_half_a_plan_gets_a_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         of_run(LLAMA_7B, **options)

@@ -115,3 +115,9 @@ def test_nonsense_gets_a_sentence(flag, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["profile", flag, "0"])
     assert end.value.code == 1 and "not 0" in capsys.readouterr().err
+
+
+def test_a_model_that_has_no_room_here_is_refused_before_anything_is_allocated(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["profile", "--preset", "llama3-405b"])
+    assert end.value.code == 1 and "would need" in capsys.readouterr().err
