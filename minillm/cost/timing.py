@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from minillm import Config, Transformer
 >>> tokens, times = np.zeros((2, 16), int), Times()
->>> model = Transformer(Config.preset("llama-nano"))
+>>> model = Transformer(Config(vocab_size=100, d_model=32, num_layers=4, num_heads=4, d_ff=64, max_seq_len=16))
 >>> _ = model.with_ops(timing(model.ops, times)).loss_and_grads(tokens, tokens)
 >>> times.by_op["linear"].calls                        # 4 layers of 7 matrices, forward and backward
 56

@@ -35,8 +35,9 @@ def folders(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-*")) if (run / "checkpoints").is_dir() else []
 
 
-def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best: bool) -> Path:
-    """Writes a checkpoint, then removes the oldest beyond `keep`; the best one stays."""
+def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best: bool, healthy: int = 0) -> Path:
+    """Writes a checkpoint, then removes the oldest beyond `keep`. The best one stays, and so does the last one made until step `healthy`,
+    after which the loss has not been lower."""
     from safetensors.numpy import save_file
 
     from ..model.weights import save as save_model
@@ -54,10 +55,16 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
         write_folder(folder, fill)
     if is_best:
         write_file(run / "best.json", json.dumps({"checkpoint": folder.name, "loss": state.best}).encode())
+    kept = {best(run), getattr(last_until(run, healthy), "name", None)}
     for old in folders(run)[:-keep]:
-        if old.name != best(run):
+        if old.name not in kept:
             remove_folder(old)
     return folder
+
+
+def last_until(run: Path, step: int) -> Path | None:
+    """The last checkpoint made after at most so many steps."""
+    return next((folder for folder in reversed(folders(run)) if int(folder.name.removeprefix("step-")) <= step), None)
 
 
 def sweep(run: Path) -> None:

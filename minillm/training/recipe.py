@@ -3,7 +3,7 @@
     [model]                         the fields of Config; `preset` names the shape to begin with
     preset = "llama-nano"
     [data]                          the fields of Data, below
-    source = ["tales"]
+    data = ["tales"]
     order = "packed"
     [training]                      the fields of Settings
     steps = 900
@@ -29,7 +29,7 @@ DEFAULT = "llama-nano"
 
 @dataclass(frozen=True)
 class Data:
-    source: tuple[str, ...] = ("tales",)        # a folder of token shards; or text: tales, python-docs, stdlib, files, folders, patterns
+    data: tuple[str, ...] = ("tales",)          # a folder of token shards; or text: tales, python-docs, stdlib, files, folders, patterns
     separate: Literal["file", "blank-line", "endoftext"] = "file"       # where documents end in text files
     tokenizer: str | None = None                # for text: a tokenizer's file; by default one is trained on the text
     batch_size: int = 8                         # rows in a batch
@@ -38,8 +38,8 @@ class Data:
     validation: float = 0.1                     # the share of the documents that is kept for validation
 
     def __post_init__(self) -> None:
-        if not self.source or not all(isinstance(each, str) and each for each in self.source):
-            raise ValueError("The recipe names no data: source must be a list of folders, files or built-in corpora.")
+        if not self.data or not all(isinstance(each, str) and each for each in self.data):
+            raise ValueError("The recipe names no data: it must be a list of folders, files or built-in corpora.")
         if self.batch_size < 1 or self.context < 0:
             raise ValueError(f"A batch needs at least one row, and a context of 0 (the model's) or more: not {self.batch_size} rows of {self.context}.")
         if not 0 <= self.validation < 1:
@@ -82,8 +82,8 @@ class Recipe:
         tried = {} if name is None else _presets().get(name, {})
         config = Config.from_dict(model) if name is None else Config.preset(name, **(tried.get("model", {}) | model))
         data = tried.get("data", {}) | dict(values.get("data", {}))
-        if isinstance(data.get("source"), (list, str)):
-            data["source"] = (data["source"],) if isinstance(data["source"], str) else tuple(data["source"])
+        if isinstance(data.get("data"), (list, str)):
+            data["data"] = (data["data"],) if isinstance(data["data"], str) else tuple(data["data"])
         return cls(config, Data(**checked(Data, data, "The data of a recipe")),
                    Settings.from_dict(tried.get("training", {}) | dict(values.get("training", {}))))
 

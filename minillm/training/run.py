@@ -1,0 +1,68 @@
+"""A whole run: from a recipe to a folder with checkpoints, metrics.jsonl and loss.png.
+
+    RUN/recipe.json      what was asked for; `--resume` reads it
+        tokens/          the text as tokens, if it came as text
+        metrics.jsonl    a line a step
+        checkpoints/     the last ones and the best
+        loss.png         drawn when the run ends, however it ends
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..cost.mfu import Meter, measured_peak
+from ..files import write_file
+from . import bands, checkpoint
+from .loop import Result, train
+from .metrics import read
+from .prepare import Prepared, prepare
+from .recipe import Recipe
+from .run_folder import claimed
+
+RECIPE, METRICS, PICTURE = "recipe.json", "metrics.jsonl", "loss.png"
+
+
+class Outcome(NamedTuple):
+    result: Result
+    prepared: Prepared
+    normal: str                     # whether the loss lies where it usually does, as a sentence; "" where nobody knows
+
+
+def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", ops: Any = None, progress: bool = False,
+        before: Callable[[Prepared], None] | None = None) -> Outcome:
+    """`before`: called with what was prepared, when training is about to begin."""
+    if checkpoint.folders(out) and not resume:
+        raise ValueError(f"{out} already holds a run ({checkpoint.folders(out)[-1].name}). Give --resume to go on with it, or another folder.")
+    with claimed(out):                           # a second process is refused before it prepares anything
+        prepared = prepare(recipe, out, device, ops, progress)
+        if not checkpoint.folders(out):
+            recipe.write(out / RECIPE)
+    if before is not None:
+        before(prepared)
+    band = bands.find(recipe, prepared.train)
+    try:
+        result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress,
+                       meter=Meter(recipe.model, measured_peak(device=device)))
+    finally:
+        draw(out, band)
+    normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])
+    return Outcome(result, prepared, normal)
+
+
+def draw(out: Path, band: Any = None) -> None:
+    """RUN/loss.png from RUN/metrics.jsonl."""
+    from .. import plot
+    lines = read(out / METRICS) if (out / METRICS).exists() else []
+    if lines:
+        new = out / f".{PICTURE}"
+        plot.losses(lines, new, band, format="png")
+        write_file(out / PICTURE, new.read_bytes())
+        new.unlink()
+
+
+def recipe_of(out: Path) -> Recipe:
+    """The recipe that a run was begun with."""
+    if not (out / RECIPE).is_file():
+        raise ValueError(f"{out} has no {RECIPE}, so there is no run to go on with. Leave out --resume to begin one.")
+    return Recipe.read(out / RECIPE)
