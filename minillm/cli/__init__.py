@@ -26,7 +26,7 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
     """Let a model write: the text appears as it is written.
 
     Args:
-        run: the folder of a trained model
+        run: a training run, one of its checkpoints, or a model's folder
         prompt: the text to continue; without one, the model begins a text of its own
         max_new_tokens: how many tokens to write at most
         temperature: below 1 more predictable, above 1 more surprising, 0 always the likeliest token
