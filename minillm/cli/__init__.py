@@ -7,7 +7,7 @@ import traceback
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import flops, memory, profile, tokenizer
+from minillm.cli import evaluate, flops, memory, profile, tokenizer
 
 
 def doctor(json: bool = False) -> int:
@@ -63,6 +63,7 @@ class Group(dict):
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     doctor=doctor,
+    evaluate=evaluate.evaluate,
     flops=flops.flops,
     generate=generate,
     memory=memory.memory,
