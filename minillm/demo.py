@@ -5,6 +5,7 @@ how good is it? The corpus is made by a grammar, so the least possible loss is k
 """
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from math import log
 from pathlib import Path
@@ -91,8 +92,8 @@ def report(out: Path, outcome: Outcome, num_judged: int) -> None:
     print(f"The checkpoint {folder} opens again{', with the very same numbers' if same else ', BUT WITH OTHER NUMBERS'}.\n")
 
     texts = write(model, tokenizer, num_judged)
-    shown = [text for text in texts if "Question:" in text][:1] + texts[:2]
-    print("Now it tells:\n\n" + "\n\n".join(indented(text) for text in shown) + "\n")
+    asking = next((text for text in texts if "Question:" in text), texts[0])
+    print(f"Now it tells:\n\n{indented(texts[0])}\n\n" + f"{indented(asking)}\n\n" * (asking is not texts[0]), end="")
     corpus = set(itertools.islice(tales.stream(), NUM_TALES))
     print(judge(texts, corpus))
     measured = gap.measure(model, prepared.held_out[:MEASURED], tokenizer.decode, tales.score, model.config.max_seq_len)
@@ -106,7 +107,7 @@ What next?
 
 
 def indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    return "\n".join(textwrap.fill(line, 100, initial_indent="    ", subsequent_indent="    ") for line in text.splitlines())
 
 
 def fresh(out: Path) -> Path:
