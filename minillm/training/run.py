@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..cost.hardware import data_sheet_peak
 from ..cost.mfu import Meter, measured_peak
 from ..files import write_file
 from . import bands, checkpoint
@@ -41,9 +42,10 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
     if before is not None:
         before(prepared)
     band = bands.find(recipe, prepared.train)
+    dtype = str(prepared.model.dtype)
     try:
         result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress,
-                       meter=Meter(recipe.model, measured_peak(device=device)))
+                       meter=Meter(recipe.model, measured_peak(dtype, device), data_sheet_peak(device, dtype)))
     finally:
         draw(out, band)
     normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])

@@ -57,6 +57,8 @@ def test_a_config_from_a_file(tmp_path):
     assert config_named(str(tmp_path / "all.json")) == Config.preset("llama3-405b")
     (tmp_path / "small.toml").write_text('preset = "llama-nano"\nd_model = 96\n')
     assert config_named(str(tmp_path / "small.toml")) == Config.preset("llama-nano", d_model=96)
+    (tmp_path / "recipe.toml").write_text('[training]\nsteps = 10\n[model]\npreset = "gpt2"\ndropout = 0.1\n')
+    assert config_named(str(tmp_path / "recipe.toml")) == Config.preset("gpt2", dropout=0.1)
     assert config_named("gpt2") == Config.preset("gpt2")
 
 
