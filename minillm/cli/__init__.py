@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import flops, memory, profile, tokenizer
+from minillm.cli import evaluate, flops, memory, profile, tokenizer
 
 SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
 
@@ -44,7 +44,7 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
     """Let a model write: the text appears as it is written.
 
     Args:
-        run: the folder of a trained model
+        run: a training run, one of its checkpoints, or a model's folder
         prompt: the text to continue; without one, the model begins a text of its own
         max_new_tokens: how many tokens to write at most
         temperature: below 1 more predictable, above 1 more surprising, 0 always the likeliest token
@@ -95,6 +95,7 @@ COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
     demo=demo,
     doctor=doctor,
+    evaluate=evaluate.evaluate,
     flops=flops.flops,
     generate=generate,
     memory=memory.memory,

@@ -124,6 +124,16 @@ class Transformer:
         loss, cache = self.forward(tokens, targets, **options)
         return loss, self.backward(cache, into)
 
+    def nats(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"]) -> Float[np.ndarray, "b"]:
+        """−log p of each text's targets, summed over the text: what evaluation asks. Only one text's logits exist at once."""
+        self.refuse(tokens, targets)
+        params = self.computing_params()
+        n, _ = self.read(tokens, params, Context(), keep="nothing")
+        with place("loss"):
+            texts = [self.ops.linear_cross_entropy.forward(x, self.output_matrix(params), target, denominator=1.0, gradients=False)
+                     for x, target in zip(n, targets, strict=True)]
+        return np.array([float(nll) for (_, nll), _ in texts])
+
     # --- its parts ---
 
     def read(self, tokens: Int[Any, "b t"], params: Parameters, context: Context, keep: Literal["all", "inputs", "nothing"]

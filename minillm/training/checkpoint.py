@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..files import read_json_object, remove_folder, write_folder, write_json, write_file
+from ..model.folders import best, folders
 
 FORMAT = 1      # of state.json and optimizer.safetensors
 
@@ -28,11 +29,6 @@ class State(NamedTuple):
     best: float | None              # the lowest validation loss so far
     settings: dict
     data: str                       # what the data was: its hash
-
-
-def folders(run: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
-    return sorted((run / "checkpoints").glob("step-*")) if (run / "checkpoints").is_dir() else []
 
 
 def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best: bool, healthy: int = 0) -> Path:
@@ -71,12 +67,6 @@ def sweep(run: Path) -> None:
     """Removes what a killed process left half-written: names that begin with a dot. Only for who has claimed the run."""
     for rest in (run / "checkpoints").glob(".*"):
         shutil.rmtree(rest, ignore_errors=True)
-
-
-def best(run: Path) -> str | None:
-    """The name of the best checkpoint, by validation loss."""
-    path = run / "best.json"
-    return read_json_object(path)["checkpoint"] if path.exists() else None
 
 
 def load_state(folder: Path, size: int) -> State:
