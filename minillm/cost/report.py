@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from .plan import PF_DAY
-from .profile import Profile
 from .sharding import gigabytes
 
 COUNTS = {
@@ -100,25 +99,6 @@ def lectures(n: int, account: dict) -> str:
             f"{gigabytes(24 * n)} here.\n(Where they say 80 GB for 1 B parameters, the 20 was multiplied by the 4 instead of added to it.)\n"
             f"Exactly: {exact / n:g} bytes a parameter of states on one device, {gigabytes(exact)}. What the rule adds for activations and temporary arrays\n"
             f"grows with the tokens of a batch, not with the parameters: here {gigabytes(working)}, which happens to be {working / n:,.3g} bytes a parameter.")
-
-
-def of_profile(name: str, profile: Profile) -> str:
-    """Where the time of a step goes."""
-    lines = [f"{name}: a step of {profile.tokens:,} tokens takes {1e3 * profile.seconds:,.1f} ms on {profile.threads} thread(s), "
-             f"{profile.tokens / profile.seconds:,.0f} tokens/s (with the clocks inside {1e3 * profile.timed_seconds:,.1f} ms).", "",
-             f"{'operation':22}{'calls':>7}{'ms':>10}{'share':>8}{'forward':>9}{'GFLOP/s':>10}{'GB/s':>8}{'FLOPs/byte':>12}{'of the roof':>13}"]
-    for line in profile.lines:
-        lines.append(f"{line.op:22}{line.calls:7,}{1e3 * line.seconds:10.2f}{line.seconds / profile.timed_seconds:8.1%}{line.forward:9.0%}"
-                     f"{line.rate / 1e9:10,.1f}{line.bandwidth / 1e9:8,.1f}{line.intensity:12,.1f}{line.rate / profile.roof(line.intensity):13.0%}")
-    rest = profile.timed_seconds - sum(line.seconds for line in profile.lines)
-    lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / profile.timed_seconds:8.1%}   residual additions, the sum of the threads' gradients, Python",
-              "", f"The roof, measured here: {profile.peak / 1e9:,.1f} GFLOP/s in large matrix products, {profile.bandwidth / 1e9:,.1f} GB/s in copying; "
-              f"they meet at {profile.ridge:,.1f} FLOPs a byte.",
-              f"The mathematics needs {profile.needed / profile.tokens:.4g} FLOPs a token: {profile.needed / profile.seconds / 1e9:,.1f} GFLOP/s, "
-              f"an MFU of {profile.mfu:.1%} of those products' rate."]
-    lines.append(f"The processor's own counters saw {profile.by_hardware:.3f} times the FLOPs counted here." if profile.by_hardware is not None
-                 else f"No hardware counters: {profile.why_not}.")
-    return "\n".join(lines)
 
 
 # --- words and numbers ---------------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Small errors in memory, plans and measurement, each of which keeps shapes and finite numbers, and the test that must catch it."""
 
 MEMORY, SHARDING, HARDWARE = "minillm/cost/memory.py", "minillm/cost/sharding.py", "minillm/cost/hardware.py"
-PLAN, TIMING, PROFILE, COUNTERS = "minillm/cost/plan.py", "minillm/cost/timing.py", "minillm/cost/profile.py", "minillm/cost/counters.py"
+PLAN, TIMING, PROFILE, COUNTERS = "minillm/cost/plan.py", "minillm/cost/timing.py", "minillm/training/profile.py", "minillm/cost/counters.py"
 STEP, REPORT = "minillm/training/step.py", "minillm/cost/report.py"
 BYTES, PLANS, DEVICES = "tests/cost/test_memory.py::", "tests/cost/test_plan.py::", "tests/cost/test_hardware.py::"
-CLOCKS, PROFILES, COUNTS = "tests/cost/test_timing.py::", "tests/cost/test_profile.py::", "tests/cost/test_counters.py::"
+CLOCKS, PROFILES, COUNTS = "tests/cost/test_timing.py::", "tests/training/test_profile.py::", "tests/cost/test_counters.py::"
 HELD = BYTES + "test_activations_by_formula_are_the_bytes_that_the_caches_hold"
 
 
