@@ -85,9 +85,10 @@ class Profile:
             lines.append(f"{line.op:22}{line.calls:7,}{1e3 * line.seconds:10.2f}{line.seconds / self.timed_seconds:8.1%}{line.forward:9.0%}"
                          f"{line.rate / 1e9:10,.1f}{line.bandwidth / 1e9:8,.1f}{line.intensity:12,.1f}{line.rate / self.roof(line.intensity):13.0%}")
         rest = self.timed_seconds - sum(line.seconds for line in self.lines)
-        lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / self.timed_seconds:8.1%}   residual additions, the sum of the threads' gradients, Python",
-                  "", f"The roof, measured here: {self.peak / 1e9:,.1f} GFLOP/s in large matrix products, {self.bandwidth / 1e9:,.1f} GB/s in copying; "
-                  f"they meet at {self.ridge:,.1f} FLOPs a byte.",
+        lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / self.timed_seconds:8.1%}   "
+                  "residual additions, the sum of the threads' gradients, Python", "",
+                  f"The roof, measured here: {self.peak / 1e9:,.1f} GFLOP/s in large matrix products, {self.bandwidth / 1e9:,.1f} GB/s in "
+                  f"copying; they meet at {self.ridge:,.1f} FLOPs a byte.",
                   f"The mathematics needs {self.needed / self.tokens:.4g} FLOPs a token: {self.needed / self.seconds / 1e9:,.1f} GFLOP/s, "
                   f"an MFU of {self.mfu:.1%} of those products' rate."]
         lines.append(f"The processor's own counters saw {self.by_hardware:.3f} times the FLOPs counted here." if self.by_hardware is not None

@@ -28,7 +28,7 @@ MUTANTS = [
          BYTES + "test_the_cache_of_keys_and_values_is_as_large_as_it_is_said_to_be"),
         ("the chunk before is forgotten in the loss", "chunks = max(3 * rows, 2 * rows + 3 * min(rows, n - rows))", "chunks = 3 * rows",
          BYTES + "test_the_peak_of_a_slice_is_predicted"),
-        ("recompute needs no room in backward", "if recompute else 0     # its input", "if False else 0     # its input",
+        ("recompute needs no room in backward", "if recompute else 0\n", "if False else 0\n",
          BYTES + "test_the_peak_of_a_slice_is_predicted"),
         ("threads share one gradient", '"gradients": threads * flat', '"gradients": flat',
          BYTES + "test_the_peak_of_a_training_step_is_predicted_within_10_percent_of_what_the_process_uses"),
