@@ -10,6 +10,7 @@ from math import log
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .cost.mfu import Meter, measured_peak
 from .data import gap, tales
 from .data.tokens import END_OF_DOCUMENT
 from .generation import generate
@@ -72,7 +73,7 @@ def demo(out: Path, recipe: Recipe | None = None, progress: bool = True, num_jud
         else:
             print(f"Training: {recipe.training.steps:,} steps of {prepared.train.batch_size} × {prepared.train.context} tokens.", flush=True)
 
-    outcome = run(recipe, out, resume=True, progress=progress, before=before)
+    outcome = run(recipe, out, resume=True, progress=progress, before=before, meter=Meter(recipe.model, measured_peak()))
     if not outcome.result.stopped_by:
         report(out, outcome, num_judged)
     return outcome

@@ -62,7 +62,9 @@ def encode_files(tokenizer: Tokenizer, files: Sequence[str | Path], out: str | P
             for block, size, ids in encoded:
                 writer.add(block, np.frombuffer(ids, np.uint32))
                 bar.update(size)
-    return done + writer.finish()
+    paths = done + writer.finish()
+    tokenizer.save(folder / "tokenizer.json")    # so that training finds the one that belongs to these ids
+    return paths
 
 
 def names(special: Special) -> str | list[str]:

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..cost.hardware import data_sheet_peak
-from ..cost.mfu import Meter, measured_peak
 from ..files import write_file
 from . import bands, checkpoint
 from .loop import Result, train
@@ -31,8 +29,8 @@ class Outcome(NamedTuple):
 
 
 def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", ops: Any = None, progress: bool = False,
-        before: Callable[[Prepared], None] | None = None) -> Outcome:
-    """`before`: called with what was prepared, when training is about to begin."""
+        before: Callable[[Prepared], None] | None = None, meter: Any = None) -> Outcome:
+    """before: called with what was prepared, when training is about to begin. meter: a cost.mfu.Meter, to have FLOP/s in the metrics."""
     if checkpoint.folders(out) and not resume:
         raise ValueError(f"{out} already holds a run ({checkpoint.folders(out)[-1].name}). Give --resume to go on with it, or another folder.")
     with claimed(out):                           # a second process is refused before it prepares anything
@@ -42,10 +40,8 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
     if before is not None:
         before(prepared)
     band = bands.find(recipe, prepared.train)
-    dtype = str(prepared.model.dtype)
     try:
-        result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress,
-                       meter=Meter(recipe.model, measured_peak(dtype, device), data_sheet_peak(device, dtype)))
+        result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress, meter=meter)
     finally:
         draw(out, band)
     normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])
