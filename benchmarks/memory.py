@@ -14,7 +14,8 @@ SIZES = [
     dict(vocab_size=4096, d_model=384, num_layers=6, num_heads=6, num_kv_heads=2, d_ff=1024, max_seq_len=256),
     dict(vocab_size=8192, d_model=768, num_layers=12, num_heads=12, d_ff=2048, max_seq_len=512),
 ]
-RUNS = [(0, 16, {}), (1, 8, {}), (1, 8, {"threads": 1}), (1, 8, {"recompute": True}), (1, 16, {"micro_batches": 2}), (2, 2, {}), (2, 2, {"recompute": True})]
+RUNS = [(0, 16, {}), (1, 8, {}), (1, 8, {"threads": 1}), (1, 8, {"recompute": True}), (1, 16, {"micro_batches": 2}),
+        (2, 2, {}), (2, 2, {"recompute": True})]
 
 
 def used(shape: dict, rows: int, threads: int = 2, micro_batches: int = 1, recompute: bool = False) -> int:
@@ -55,8 +56,8 @@ def main() -> None:
         config = Config(**shape)
         predicted, really = sum(memory.of_step(config, rows, config.max_seq_len, **options).values()), used(shape, rows, **options)
         words = ", ".join(name if value is True else f"{name.replace('_', '-')} {value}" for name, value in options.items())
-        print(f"| {config.num_parameters() / 1e6:.1f} M | {rows} × {config.max_seq_len} | {words} | {predicted / 1e6:,.0f} MB | {really / 1e6:,.0f} MB "
-              f"| {predicted / really:.3f} |", flush=True)
+        print(f"| {config.num_parameters() / 1e6:.1f} M | {rows} × {config.max_seq_len} | {words} | {predicted / 1e6:,.0f} MB "
+              f"| {really / 1e6:,.0f} MB | {predicted / really:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
 from minillm.cli import SIGNAL_CODES
+from minillm.cost.hardware import data_sheet_peak
 from minillm.cost.mfu import Meter, measured_peak
 from minillm.model import Config
 from minillm.training.recipe import DEFAULT, Data, Recipe
@@ -57,7 +58,8 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         from minillm.arrays import set_num_threads
         set_num_threads(threads)
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
-    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=Meter(recipe.model, measured_peak(device=device)))
+    meter = Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
+    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
     result = outcome.result
     if result.stopped_by:
         print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume")

@@ -183,7 +183,8 @@ def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS[
     scores = 3 * b * config.num_heads * t * t if attention == "stored" else b * config.num_heads * block * max(of_query)
     attend = (3 + (config.norm_position == "post")) * n * d + 2 * n * (queries + keys) + max(
         scores + 2 * b * block * queries, 2 * n * d + d * queries)
-    again = sum(block_activations(config, b, t, precision, attention).values()) if recompute else 0     # its input, already held, makes room for its output
+    # with recompute: a block's cache. Its input was held already, and makes room for its output
+    again = sum(block_activations(config, b, t, precision, attention).values()) if recompute else 0
     return int(max(precision.sums * loss, again + precision.sums * max(feed, attend)))
 
 

@@ -54,7 +54,8 @@ def devices_named(text: str, peak: float | None = None, memory: float | None = N
 
 
 def config_named(word: str) -> Config:
-    """A preset's name, or a TOML or JSON file with the fields of a Config; in it, `preset` may name one to start from."""
+    """A preset's name, or a TOML or JSON file with the fields of a Config (as the table [model], in a recipe for training); among them,
+    `preset` may name one to start from."""
     if word in Config.preset_names():
         return Config.preset(word)
     path = Path(word)
@@ -69,6 +70,7 @@ def config_named(word: str) -> Config:
             values = tomllib.loads(path.read_text("utf-8"))
         except ValueError as problem:            # of the TOML, or the UTF-8
             raise ValueError(f"{path} can't be read as TOML: {problem}.") from None
+    values = values["model"] if isinstance(values.get("model"), dict) else values
     base = values.pop("preset", None)
     if base is None or values.keys() - {field.name for field in fields(Config)}:     # from_dict has the sentence for unknown fields
         return Config.from_dict(values)

@@ -71,7 +71,8 @@ def fitting(config: Config, t: int, devices: int, capacity: float, recompute: Li
         if needed.total <= capacity:
             return needed
     least = fewest(config, t, capacity, recompute=choices[-1], **options)
-    problem = f"The model doesn't fit: each of {devices:,} device{'s' * (devices > 1)} would need {gigabytes(needed.total)} and has {gigabytes(capacity)}."
+    problem = (f"The model doesn't fit: each of {devices:,} device{'s' * (devices > 1)} would need {gigabytes(needed.total)} "
+               f"and has {gigabytes(capacity)}.")
     if least is not None and least > devices:
         raise ValueError(f"{problem} It would fit on {least:,} of them.")
     advice = "shorter texts, a smaller micro-batch, ZeRO stage 3" + (", recomputing activations" if not choices[-1] else "")

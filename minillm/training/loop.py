@@ -235,7 +235,8 @@ def shown(line: dict, validation: float | None) -> str:
     """What stands beside the progress bar."""
     parts = [f"loss {line['loss']:.3f}", f"{line['tokens_per_second']:,.0f} tokens/s"]
     parts += [] if validation is None else [f"validation {validation:.3f}"]
-    parts += [f"{line['mfu_measured']:.0%} of the measured peak"] if "mfu_measured" in line else []
+    parts += [f"{line[f'mfu_{peak}']:.0%} of the {words} peak" for peak, words in (("measured", "measured"), ("data_sheet", "data sheet's"))
+              if f"mfu_{peak}" in line]
     return ", ".join(parts)
 
 

@@ -21,9 +21,11 @@ def called(capsys, *words):
 def test_a_whole_plan(capsys):
     code, out, _ = called(capsys, "flops", "llama3-8b", "--tokens", "15T", "--gpus", "1024xH100", "--mfu", "0.40", "--price", "2.5")
     assert code == 0
-    for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense", "data sheet",
+    for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense",
+                  "data sheet",
                   "40.0% of it, counted by palm", "wall time      26.2 days", "device-hours   642,924", "at 2.50 for a device-hour",
-                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6 keeping all activations, 3 recomputing all activations."):
+                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB",
+                  "smallest number of devices that it fits on: 6 keeping all activations, 3 recomputing all activations."):
         assert words in out, out
 
 

@@ -92,7 +92,8 @@ def test_sources_say_when_the_vendors_figures_were_halved():
         assert printed == pytest.approx(2 * DEVICES[name].peak["bf16"], rel=1e-3)
 
 
-@pytest.mark.parametrize(("name", "dtype", "peak"), [("NVIDIA H200", "bfloat16", 989.4e12), ("NVIDIA H200", "float32", 67e12), ("NVIDIA H200", "float64", None),
+@pytest.mark.parametrize(("name", "dtype", "peak"), [("NVIDIA H200", "bfloat16", 989.4e12), ("NVIDIA H200", "float32", 67e12),
+                                                     ("NVIDIA H200", "float64", None),
                                                      ("NVIDIA H100 NVL", "bfloat16", None)])
 def test_the_data_sheet_of_this_machines_gpu(monkeypatch, name, dtype, peak):
     cuda = SimpleNamespace(Device=lambda: SimpleNamespace(id=0), runtime=SimpleNamespace(getDeviceProperties=lambda number: {"name": name.encode()}))

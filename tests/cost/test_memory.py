@@ -212,6 +212,7 @@ def test_the_peak_of_a_training_step_is_predicted_within_10_percent_of_what_the_
     shape, rows, options = SIZES[name]
     options = {"threads": 2, "micro_batches": 1, "recompute": False} | options
     script = Path(__file__).parents[2] / "benchmarks" / "memory.py"
-    done = subprocess.run([sys.executable, script, "--measure", json.dumps([shape, rows, *options.values()])], capture_output=True, text=True, check=True)
+    command = [sys.executable, script, "--measure", json.dumps([shape, rows, *options.values()])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     predicted = memory.of_step(Config(**shape), rows, shape["max_seq_len"], **options)
     assert sum(predicted.values()) == pytest.approx(int(done.stdout), rel=0.1), f"predicted: {predicted}"
