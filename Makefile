@@ -34,6 +34,7 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
+	$(BIN)/python -m benchmarks.emulator
 
 doctor: .venv/installed          ## what this machine has, and what is missing
 	$(BIN)/minillm doctor

@@ -308,6 +308,11 @@ class RawKernel:
 
 # --- arrays ---------------------------------------------------------------------------------------------------------------------
 
+class _Device:
+    id = 0
+    __hash__ = cupy.cuda.Device.__hash__
+
+
 class ndarray:
     """An array "on the GPU"."""
 
@@ -337,6 +342,11 @@ class ndarray:
         if not callable(getattr(cupy.ndarray, name)) or not hasattr(self._values, name):
             raise AttributeError(f"CuPy's arrays have {name}, but the stand-in's don't.")
         return self._method(name)
+
+    @property
+    def device(self):
+        """The one GPU. CuPy's Device has a number, and no hash."""
+        return _Device()
 
     @property
     def data(self):

@@ -145,7 +145,7 @@ class Launcher:
             raise ValueError(f"{where} can't be moved {pack} numbers at a time: it has {x.size}, and begins at {self.backend.address(x):#x}.")
 
     def refuse_foreign(self, name: str, x: Any) -> None:
-        module = type(x).__module__.partition(".")[0]
+        module = "numpy" if isinstance(x, np.ndarray) else type(x).__module__.partition(".")[0]          # subclasses too
         if module != self.backend.arrays:
             raise TypeError(f"{name} must be an array of {self.backend.arrays}, on which kernels.{self.backend.name} computes, "
                             f"not {module}'s {type(x).__name__}.")

@@ -17,8 +17,8 @@ class Kept(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def tables(np: Any, device: Any, t: int, e: int, theta: float, scaling: Any) -> tuple:
-    """cos and sin for positions 0 … t − 1: the same in all layers and steps, so made once. (`device`: a GPU's arrays belong to it.)"""
+def tables(np: Any, device: int, t: int, e: int, theta: float, scaling: Any) -> tuple:
+    """cos and sin for positions 0 … t − 1: the same in all layers and steps, so made once. (`device`: the number of the GPU that they are on.)"""
     return cos_and_sin(np.arange(t), e, theta, scaling, "float32")
 
 
@@ -28,7 +28,7 @@ class RoPE(KernelOperation):
             return self.reference.forward(x, positions, theta, pairing, scaling)
         (_, t, _, e), np = x.shape, xp(x)
         if positions is None:
-            cosines, sines = tables(np, getattr(x, "device", None), t, e, theta, scaling)
+            cosines, sines = tables(np, getattr(getattr(x, "device", None), "id", 0), t, e, theta, scaling)
         else:
             cosines, sines = cos_and_sin(positions, e, theta, scaling, "float32")
         cache = Kept(*(table.reshape(-1, e // 2) for table in (cosines, sines)), pairing)

@@ -575,8 +575,8 @@ def test_a_damaged_file_in_the_cache_is_made_anew(cache):
 
 
 def test_processes_may_compile_the_same_at_once(cache):
-    running = [subprocess.Popen(program(11), cwd=ROOT) for _ in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    running = [subprocess.Popen(program(11), cwd=ROOT) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
     assert [path.suffix for path in cache.iterdir()] == [".so"]
 
 

@@ -42,7 +42,7 @@ ERRORS = {
         "block.h", "thread.operation[2] == 's' && thread.operation[6] == 'w'", "0",
         sound("test_a_warp_may_exchange_through_shared_memory_after_a_syncwarp")),
     "blocks are ordered": (
-        "memory_check.h", "if (block_of(before) != block_of(now)) return false;", "if (block_of(before) != block_of(now)) return true;",
+        "memory_check.h", "if (before.block != now.block) return false;", "if (before.block != now.block) return true;",
         by("test_blocks_can_not_wait_for_each_other")),
     "readers of several warps are forgotten": (
         "memory_check.h", "(cell.readers == OF_SEVERAL_WARPS || ", "(",
@@ -58,7 +58,7 @@ ERRORS = {
         broken("a second missing barrier")),
     "uninitialised memory is fine": ("memory_check.h", "access == READ && !cell.write.thread", "0", broken("a missing barrier")),
     "what an earlier block wrote counts": (
-        "memory_check.h", "block_of(cell.write) != block_of(now)) cell = Cell{};", "0) cell = Cell{};",
+        "memory_check.h", "cell.write.block != now.block) cell = Cell{};", "0) cell = Cell{};",
         by("test_every_block_has_shared_memory_of_its_own")),
     "a copy under way may be read": (
         "memory_check.h", "if (cell.under_way && access != COPY_ENDS)", "if (0)",
@@ -85,7 +85,7 @@ ERRORS = {
         "warp.h", "    if (!whole_warp) {\n        warp->in_operation |= lane_bit();\n        wait();\n    }\n", "",
         sound("test_parts_of_a_warp_shuffle_on_their_own")),
     "shared memory isn't poisoned": (
-        "block.h", "memset(shared_memory, 0xff,", "memset(shared_memory, 0x00,",
+        "block.h", "memset(shared_memory, 0xff, shared_used)", "memset(shared_memory, 0x00, shared_used)",
         by("test_shared_memory_begins_as_nan")),
     "bfloat16 is cut off": ("device_types.h", "u + 0x7fff + (u >> 16 & 1)", "u", sound("test_sixteen_bits_round_as_they_do_elsewhere")),
     "ties in float16 go up": (

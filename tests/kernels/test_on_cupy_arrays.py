@@ -16,7 +16,7 @@ from kernels.cases import CASES  # noqa: E402
 from watched import everywhere  # noqa: E402
 
 from minillm.arrays import bfloat16  # noqa: E402
-from minillm.kernels import EMULATED, OPERATIONS, UPDATES, table  # noqa: E402
+from minillm.kernels import EMULATED, OPERATIONS, UPDATES, emulator, table  # noqa: E402
 from minillm.kernels.launcher import GPU  # noqa: E402
 
 CUDA = table(GPU._replace(arrays="standin"))
@@ -27,7 +27,7 @@ EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.fixture(autouse=True)
 def cupy_is_the_stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", standin)
-    with standin.special_functions(), warnings.catch_warnings():
+    with standin.special_functions(), warnings.catch_warnings(), emulator.settings(checked=True):
         warnings.simplefilter("error")
         yield
 
@@ -57,7 +57,7 @@ def same_bits(mine, other):
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", [FLOAT, bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [FLOAT, pytest.param(bfloat16, marks=pytest.mark.slow)], ids=str)
 def test_an_operation_computes_the_same_bits_on_cupy_arrays(case, dtype):
     mine = both_passes(getattr(CUDA, case.op), case, dtype, lift)
     assert same_bits(mine, both_passes(getattr(EMULATED, case.op), case, dtype, lambda x: x))

@@ -99,8 +99,8 @@ def flat(x):
 @DTYPES
 def test_every_schedule_gives_the_same_bits(case, dtype):
     op, results = getattr(EMULATED, case.op), []
-    for seed in (0, 1, 2, 3):
-        with emulator.settings(seed=seed), poisoned_outputs():
+    for seed in (0, 1, 2):
+        with emulator.settings(seed=seed, checked=True), poisoned_outputs():
             results.append(both_passes(op, case, dtype))
     assert all(same_bits(result, results[0]) for result in results[1:])
 

@@ -25,7 +25,7 @@ FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-
          "-fno-strict-aliasing")        # kernels read four floats as a float4
 FAST = ("-O2",)
 # Calls before every access to memory (-fsanitize=thread), and no help in telling where it happened optimised away.
-CHECKED = ("-O1", "-g", "-fsanitize=thread", "-fsanitize=bounds,alignment,null", "-fno-optimize-sibling-calls", "-fno-omit-frame-pointer")
+CHECKED = ("-O1", "-g1", "-fsanitize=thread", "-fsanitize=bounds,alignment,null", "-fno-optimize-sibling-calls", "-fno-omit-frame-pointer")
 
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(([^)]*)\)\s*)?(\w+)\s*\(')
 DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w\s]+?)\s+(\w+)\s*\[\s*\]\s*;")

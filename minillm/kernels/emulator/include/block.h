@@ -24,7 +24,7 @@
 #endif
 #endif
 #ifdef EMULATOR_CHECKED
-#define EMULATOR_UNCHECKED __attribute__((no_sanitize_thread, noinline))
+#define EMULATOR_UNCHECKED __attribute__((no_sanitize_thread))
 #else
 #define EMULATOR_UNCHECKED
 #endif
@@ -114,7 +114,7 @@ static Region layouts[256];          // the variables in it, each a struct of wh
 static unsigned num_layouts, shared_used;
 
 static unsigned lay_out(unsigned bytes, unsigned alignment) {
-    unsigned offset = (shared_used + alignment - 1) / alignment * alignment + GAP;       // nothing lies in the gaps: who gets there is wrong
+    unsigned offset = (shared_used + GAP + alignment - 1) / alignment * alignment;       // nothing lies in the gaps: who gets there is wrong
     if (offset + bytes + GAP > MAX_SHARED || num_layouts == 256) {
         describe("More shared memory is declared than the emulator has.");
         stop();
@@ -136,7 +136,7 @@ template <class S> static inline S& shared() {
 static inline int lane() { return current->number % WARP; }
 static inline unsigned lane_bit() { return 1u << lane(); }
 
-static inline Thread& next_ready() {
+EMULATOR_UNCHECKED static inline Thread& next_ready() {
     unsigned turned = warp->ready >> first_lane | warp->ready << ((WARP - first_lane) % WARP);
     int next = (__builtin_ctz(turned) + first_lane) % WARP;
     warp->ready &= ~(1u << next);
@@ -190,7 +190,7 @@ static void run_threads() {
 }
 
 // Lets others run until this thread is released.
-static inline void wait() {
+EMULATOR_UNCHECKED static inline void wait() {
     Thread* me = current;
     if (warp->ready) {
         current = &next_ready();
@@ -203,7 +203,7 @@ static inline void wait() {
 
 // Each __syncthreads() in the source has a number of its own, so two on one line are told apart, and the compiler doesn't merge them.
 #define __syncthreads() emulator::barrier({__FILE__, __LINE__, __COUNTER__})
-static inline void barrier(Place place) {
+EMULATOR_UNCHECKED static inline void barrier(Place place) {
     current->place = place;
     warp->at_barrier |= lane_bit();
     wait();
@@ -306,7 +306,7 @@ EMULATOR_UNCHECKED static void prepare_block(int num_warps) {
         warps[w].in_operation = warps[w].at_barrier = 0;
     }
     memset(dynamic_shared, 0xff, dynamic_bytes);                         // all bits 1: a NaN in every floating-point type
-    memset(shared_memory, 0xff, num_layouts ? shared_used : MAX_SHARED);
+    memset(shared_memory, 0xff, shared_used);
     phase++;
 }
 
@@ -357,7 +357,10 @@ template <class... Parameters> EMULATOR_UNCHECKED static const char* run_kernel(
     grid_size = {launch.grid[0], launch.grid[1], launch.grid[2]};
     block_size = {launch.block[0], launch.block[1], launch.block[2]};
     num_threads = (int)(block_size.x * block_size.y * block_size.z);
-    if (!dynamic_shared) dynamic_shared = (char*)aligned_alloc(1024, MAX_DYNAMIC_SHARED + 1024);
+    if (!dynamic_shared) {
+        dynamic_shared = (char*)aligned_alloc(1024, MAX_DYNAMIC_SHARED + 1024);
+        memset(shared_memory, 0xff, MAX_SHARED);                         // for variables that a first block lays out
+    }
     dynamic_bytes = launch.dynamic_shared;
     copies_land_at_once = launch.seed & 2;
     message[0] = 0;

@@ -36,8 +36,8 @@ constexpr bool CHECKED = true;
 // When threads are ordered: phases count barriers (and blocks), syncs the __syncwarps of a warp. Two threads of a block are ordered if
 // a barrier lies between; two lanes of a warp, if a __syncwarp does.
 struct Moment {
-    unsigned thread;                 // its number in the whole grid, plus 1; 0: nobody
-    unsigned phase, syncs;
+    unsigned thread;                 // its number in its block, plus 1; 0: nobody
+    unsigned block, phase, syncs;
     unsigned place;                  // the instruction, as a distance from the module's beginning
 };
 
@@ -49,7 +49,9 @@ struct Cell {
     bool by_several_blocks, atomically, under_way;
 };
 
+static Cell shared_cells[MAX_SHARED], dynamic_cells[MAX_DYNAMIC_SHARED];
 static Region shared_regions[2];     // declared variables, with the gaps between them, and the dynamic memory
+static unsigned first_block, last_block;         // blocks are counted through all launches, so that what an earlier one left is known by its number
 static Region* regions;              // the arrays
 static unsigned num_regions;
 
@@ -67,13 +69,14 @@ EMULATOR_UNCHECKED static void begin_checks(const Launch& launch) {
     num_regions = launch.num_regions;
     regions = launch.regions;
     for (unsigned i = 0; i < num_regions; i++) regions[i] = over(regions[i].begin, (size_t)(regions[i].end - regions[i].begin));
-    shared_regions[0] = over(shared_memory, MAX_SHARED);
-    shared_regions[1] = over(dynamic_shared, dynamic_bytes);
+    shared_regions[0] = {shared_memory, shared_memory + MAX_SHARED, shared_cells};
+    shared_regions[1] = {dynamic_shared, dynamic_shared + dynamic_bytes, dynamic_cells};
+    first_block = last_block;
+    last_block += launch.grid[0] * launch.grid[1] * launch.grid[2];
 }
 
 EMULATOR_UNCHECKED static void end_checks() {
     for (unsigned i = 0; i < num_regions; i++) free(regions[i].cells);
-    for (Region& region : shared_regions) free(region.cells);
 }
 
 // --- the sentences ---
@@ -82,9 +85,7 @@ EMULATOR_UNCHECKED static void end_checks() {
 struct Who { char text[96]; };
 EMULATOR_UNCHECKED static Who who(const Moment& moment) {
     Who name;
-    unsigned number = moment.thread - 1;
-    unsigned thread = number % (unsigned)num_threads, block = number / (unsigned)num_threads;
-    snprintf(name.text, sizeof name.text, "thread %u of block %u (@%x@)", thread, block, moment.place);
+    snprintf(name.text, sizeof name.text, "thread %u of block %u (@%x@)", moment.thread - 1, moment.block - first_block, moment.place);
     return name;
 }
 
@@ -119,20 +120,22 @@ EMULATOR_UNCHECKED static const char* verb(Access access) { return access == REA
 
 // --- the rules ---
 
-EMULATOR_UNCHECKED static unsigned block_of(const Moment& moment) { return (moment.thread - 1) / (unsigned)num_threads; }
-EMULATOR_UNCHECKED static unsigned warp_of(const Moment& moment) { return (moment.thread - 1) % (unsigned)num_threads / WARP; }
+EMULATOR_UNCHECKED static inline unsigned warp_of(const Moment& moment) { return (moment.thread - 1) / WARP; }
+EMULATOR_UNCHECKED static inline bool same_thread(const Moment& one, const Moment& other) {
+    return one.thread == other.thread && one.block == other.block;
+}
 
 // Whether something lies between an earlier moment and now that makes the one see the other.
-EMULATOR_UNCHECKED static bool ordered(const Moment& before, const Moment& now) {
-    if (!before.thread || before.thread == now.thread) return true;
-    if (block_of(before) != block_of(now)) return false;
+EMULATOR_UNCHECKED static inline bool ordered(const Moment& before, const Moment& now) {
+    if (!before.thread || same_thread(before, now)) return true;
+    if (before.block != now.block) return false;
     return before.phase != now.phase || (warp_of(before) == warp_of(now) && before.syncs != now.syncs);
 }
 
-EMULATOR_UNCHECKED static void note_read(Cell& cell, const Moment& now, bool shared) {
+EMULATOR_UNCHECKED static inline void note_read(Cell& cell, const Moment& now, bool shared) {
     if (!ordered(cell.write, now)) race(cell.write, cell.atomically ? "changed" : "wrote", READ, now, shared);
-    if (cell.read.thread && cell.read.thread != now.thread) {
-        bool same_block = block_of(cell.read) == block_of(now), same_phase = same_block && cell.read.phase == now.phase;
+    if (cell.read.thread && !same_thread(cell.read, now)) {
+        bool same_block = cell.read.block == now.block, same_phase = same_block && cell.read.phase == now.phase;
         cell.by_several_blocks |= !same_block;
         cell.readers = !same_phase ? ONE : warp_of(cell.read) != warp_of(now) || cell.readers == OF_SEVERAL_WARPS ? OF_SEVERAL_WARPS : OF_ONE_WARP;
     } else if (cell.read.phase != now.phase) {
@@ -141,12 +144,12 @@ EMULATOR_UNCHECKED static void note_read(Cell& cell, const Moment& now, bool sha
     cell.read = now;
 }
 
-EMULATOR_UNCHECKED static void note_write(Cell& cell, const Moment& now, Access access, bool shared) {
+EMULATOR_UNCHECKED static inline void note_write(Cell& cell, const Moment& now, Access access, bool shared) {
     bool atomics_only = access == ATOMIC && cell.atomically;
     if (!atomics_only && !ordered(cell.write, now)) race(cell.write, "wrote", access, now, shared);
     const Moment& read = cell.read;
-    if (read.thread && (!shared || block_of(read) == block_of(now))) {
-        bool same_phase = block_of(read) == block_of(now) && read.phase == now.phase;
+    if (read.thread && (!shared || read.block == now.block)) {
+        bool same_phase = read.block == now.block && read.phase == now.phase;
         bool unsynced = warp_of(read) != warp_of(now) || read.syncs == now.syncs;
         bool others = same_phase && (cell.readers == OF_SEVERAL_WARPS || (cell.readers == OF_ONE_WARP && unsynced));
         if (others || cell.by_several_blocks || !ordered(read, now)) race(read, others ? "and others read" : "reads too", access, now, shared);
@@ -155,8 +158,8 @@ EMULATOR_UNCHECKED static void note_write(Cell& cell, const Moment& now, Access 
     cell.atomically = access == ATOMIC;
 }
 
-EMULATOR_UNCHECKED static void check(Cell& cell, const Moment& now, Access access, bool shared) {
-    if (shared && cell.write.thread && block_of(cell.write) != block_of(now)) cell = Cell{};             // left by an earlier block
+EMULATOR_UNCHECKED static inline void check(Cell& cell, const Moment& now, Access access, bool shared) {
+    if (shared && cell.write.thread && cell.write.block != now.block) cell = Cell{};             // left by an earlier block
     if (shared && access == READ && !cell.write.thread) {
         describe("Uninitialised: %s reads shared memory that nobody in its block has written.", who(now).text);
         stop();
@@ -171,7 +174,7 @@ EMULATOR_UNCHECKED static void check(Cell& cell, const Moment& now, Access acces
 }
 
 // Whether it lies within one variable in shared memory, not in the gaps.
-EMULATOR_UNCHECKED static bool declared(const char* at, size_t bytes) {
+EMULATOR_UNCHECKED static inline bool declared(const char* at, size_t bytes) {
     for (unsigned i = 0; i < num_layouts; i++)
         if (at >= layouts[i].begin && at + bytes <= layouts[i].end) return true;
     return false;
@@ -180,9 +183,10 @@ EMULATOR_UNCHECKED static bool declared(const char* at, size_t bytes) {
 // `place`: the instruction that touches the memory.
 EMULATOR_UNCHECKED static void touch_from(const void* place, const void* address, size_t bytes, Access access) {
     const char* at = (const char*)address;
-    if (!current || !warp || (at >= stacks && at < stacks + STACK_BYTES * MAX_THREADS)) return;
-    Moment now = {block_number * (unsigned)num_threads + (unsigned)current->number + 1, phase, warp->syncs,
-                  (unsigned)((const char*)place - library_begin)};
+    if (!current || (at >= stacks && at < stacks + STACK_BYTES * MAX_THREADS)) return;
+    bool in_shared = at >= shared_memory && at < shared_memory + MAX_SHARED;
+    if (at >= library_begin && at < library_end && !in_shared) return;   // constants, and the emulator's own variables
+    Moment now = {(unsigned)current->number + 1, first_block + block_number, phase, warp->syncs, (unsigned)((const char*)place - library_begin)};
     for (unsigned i = 0; i < num_regions + 2; i++) {
         const Region& region = i < 2 ? shared_regions[i] : regions[i - 2];
         if (at < region.begin || at + bytes > region.end) continue;
@@ -190,8 +194,6 @@ EMULATOR_UNCHECKED static void touch_from(const void* place, const void* address
         for (size_t j = 0; j < bytes; j++) check(region.cells[at - region.begin + j], now, access, i < 2);
         return;
     }
-    bool in_gap = at >= shared_memory && at < shared_memory + MAX_SHARED;
-    if (at >= library_begin && at < library_end && !in_gap) return;            // constants, and the emulator's own variables
     outside(at, bytes, access, now);
 }
 

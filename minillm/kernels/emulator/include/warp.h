@@ -24,7 +24,7 @@ template <class T> struct Slots {
 };
 
 template <class T, class Read>
-static inline auto exchange(unsigned mask, const T& mine, const char* operation, Place place, Read read) {
+EMULATOR_UNCHECKED static inline auto exchange(unsigned mask, const T& mine, const char* operation, Place place, Read read) {
     static_assert(sizeof(T) <= sizeof(Slot), "a lane hands over at most 64 bytes");
     bool whole_warp = mask == ~0u;
     unsigned valid = mask & warp->alive;
