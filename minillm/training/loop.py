@@ -165,8 +165,13 @@ class Trainer:
         checkpoint.sweep(self.run)
         if existing:
             self.restore(existing[-1])
-            if (log := self.run / "metrics.jsonl").exists():
-                self.watch = explosion.Watch(line["loss"] for line in read(log) if line["step"] < self.step)
+            self.remember([line for line in read(self.run / "metrics.jsonl") if line["step"] < self.step])
+
+    def remember(self, lines: list[dict]) -> None:
+        """What the steps that are done have left in metrics.jsonl."""
+        self.watch = explosion.Watch(line["loss"] for line in lines)
+        self.loss = next((line["loss"] for line in reversed(lines)), math.nan)
+        self.last_validation = next((line["validation"] for line in reversed(lines) if "validation" in line), None)
 
     def restore(self, folder: Path) -> None:
         from ..model import load
