@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import updates
-from ..arrays import reuse_memory
+from ..arrays import reuse_memory, xp
 from ..checks import guarded
 from . import checkpoint, explosion
 from .metrics import Metrics, read
@@ -209,17 +209,25 @@ class Trainer:
 
     def explain(self, loss: float, norm: float, tokens: Any, targets: Any, documents: Any, options: dict) -> str:
         """Saves the parameters, which are still those from before the step, and finds the first operation that made a bad number."""
-        with contextlib.suppress(OSError):
-            self.save()
+        flat = self.model.params.flat
+        sound = bool(xp(flat).isfinite(flat).all())
+        if sound:
+            with contextlib.suppress(OSError):
+                self.save()
         culprit = "no single operation made a number that isn't finite: the sum overflowed"
         try:
             self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
         except FloatingPointError as found:
             culprit = str(found)
-        saved = "" if self.run is None else f" The parameters from before it are in {self.run}."
+        saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if sound else self.way_back()
         return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
+
+    def way_back(self) -> str:
+        """Where the step before has already ruined the parameters."""
+        last = checkpoint.folders(self.run)[-1:]
+        return " Its parameters were bad before it" + (f": go back to {last[0].name} in {self.run}." if last else ".")
 
     def explain_explosion(self) -> str:
         """Nothing is saved: the checkpoint from before is there. Its parameters and those of now are compared on the last batch."""
