@@ -195,6 +195,10 @@ class Trainer:
         """A checkpoint, if there is a folder for it. `survive`: a full disk in the middle of a run costs a checkpoint, not the run."""
         if self.run is None:
             return
+        if not self.is_sound():                  # no good checkpoint is given up for this one; the next step, if there is one, will tell
+            if self.step == self.settings.steps:
+                raise TrainingProblem(f"The parameters after step {self.step - 1} are not finite.{self.way_back()}")
+            return
         is_best = self.last_validation is not None and (self.best is None or self.last_validation < self.best)
         self.best = self.last_validation if is_best else self.best
         state = checkpoint.State(self.step, self.m, self.v, self.ema, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
@@ -209,20 +213,21 @@ class Trainer:
 
     def explain(self, loss: float, norm: float, tokens: Any, targets: Any, documents: Any, options: dict) -> str:
         """Saves the parameters, which are still those from before the step, and finds the first operation that made a bad number."""
-        flat = self.model.params.flat
-        sound = bool(xp(flat).isfinite(flat).all())
-        if sound:
-            with contextlib.suppress(OSError):
-                self.save()
+        with contextlib.suppress(OSError):
+            self.save()
         culprit = "no single operation made a number that isn't finite: the sum overflowed"
         try:
             self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
         except FloatingPointError as found:
             culprit = str(found)
-        saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if sound else self.way_back()
+        saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if self.is_sound() else self.way_back()
         return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
+
+    def is_sound(self) -> bool:
+        flat = self.model.params.flat
+        return bool(xp(flat).isfinite(flat).all())
 
     def way_back(self) -> str:
         """Where the step before has already ruined the parameters."""

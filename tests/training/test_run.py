@@ -187,10 +187,14 @@ def test_what_is_free_to_change_may_change_and_gives_the_same_bits(text, tmp_pat
     assert whole.result.loss == resumed.result.loss
 
 
-def test_parameters_that_have_gone_bad_are_not_saved_over_good_ones(text, tmp_path, monkeypatch):
-    monkeypatch.setattr("minillm.training.loop.learning_rate", lambda step, *rest: math.nan if step == 4 else 1e-3)
-    with pytest.raises(TrainingProblem, match=r"Step 5 was not taken: its loss is nan .*go back to step-00000004.*embedding.*too high"):
-        run(tiny(text), tmp_path / "run")
+@pytest.mark.parametrize(("at", "sentence"), [
+    (4, r"Step 5 was not taken: its loss is nan .*go back to step-00000004.*embedding.*too high"),
+    (7, r"The parameters after step 7 are not finite.*go back to step-00000007"),
+])
+def test_parameters_that_have_gone_bad_are_not_saved_over_good_ones(text, tmp_path, monkeypatch, at, sentence):
+    monkeypatch.setattr("minillm.training.loop.learning_rate", lambda step, *rest: math.nan if step == at else 1e-3)
+    with pytest.raises(TrainingProblem, match=sentence):
+        run(tiny(text, checkpoint_every=1, keep=1), tmp_path / "run")
     for folder in checkpoint.folders(tmp_path / "run"):
         assert np.isfinite(load(folder)[0].params.flat).all(), f"{folder.name} was saved after the numbers had gone bad"
 
