@@ -123,6 +123,9 @@ def main(arguments: list[str] | None = None) -> None:
             problem = f"{problem.filename}: {problem.strerror}." if problem.filename else f"{problem.strerror}."
         print(f"minillm: {problem}", file=sys.stderr)
         sys.exit(1)
+    except MemoryError as problem:
+        print(f"minillm: there isn't enough memory{f' ({problem})' if str(problem) else ''}. Take a smaller model, or smaller batches.", file=sys.stderr)
+        sys.exit(1)
     except Exception as bug:
         where = traceback.extract_tb(bug.__traceback__)[-1]
         print(f"minillm: a bug of ours: {type(bug).__name__}: {bug} ({os.path.basename(where.filename)}:{where.lineno}). "

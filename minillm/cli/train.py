@@ -25,16 +25,28 @@ class Model(Config):
 
 
 @dataclass(frozen=True)
+class Text(Data):
+    def __post_init__(self) -> None:
+        """Likewise."""
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    def __post_init__(self) -> None:
+        """Likewise."""
+
+
+@dataclass(frozen=True)
 class Flags:
     model: Model
-    data: Data
-    training: Settings
+    data: Text
+    training: Training
 
 
 def command(arguments: list[str]):
     """The command for these arguments: what --preset, --config or --resume names gives the other flags their defaults."""
     recipe = asked_for(arguments)
-    defaults = Flags(Model(**vars(recipe.model)), recipe.data, recipe.training)
+    defaults = Flags(Model(**vars(recipe.model)), Text(**vars(recipe.data)), Training(**vars(recipe.training)))
 
     def train(flags: Annotated[Flags, OmitArgPrefixes, AvoidSubcommands] = defaults, out: Path = Path("runs/model"), preset: str = DEFAULT,
               config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> int:
@@ -75,21 +87,25 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
 
 def asked_for(arguments: list[str]) -> Recipe:
     """The recipe to begin with. Wrong flags are left for the parser to complain about."""
-    if "--resume" in arguments:
-        return recipe_of(Path(value(arguments, "--out") or "runs/model"))
     preset, config = value(arguments, "--preset"), value(arguments, "--config")
+    if "--resume" in arguments:
+        if preset is not None or config is not None:
+            raise ValueError("A run that is resumed has its recipe in its folder: leave out --preset and --config, or leave out --resume.")
+        return recipe_of(Path(value(arguments, "--out") or "runs/model"))
     if preset is not None and config is not None:
         raise ValueError("Give --preset or --config, not both: a recipe names its preset itself, under [model].")
     return Recipe.read(config) if config is not None else Recipe.preset(preset or DEFAULT)
 
 
 def value(arguments: list[str], flag: str) -> str | None:
-    for i, argument in enumerate(arguments):
-        if argument == flag and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(f"{flag}="):
-            return argument.partition("=")[2]
-    return None
+    """As the parser will read it: of several, the last."""
+    found = None
+    for argument, following in zip(arguments, [*arguments[1:], "--"]):
+        if argument == flag and not following.startswith("--"):
+            found = following
+        elif argument.startswith(f"{flag}="):
+            found = argument.partition("=")[2]
+    return found
 
 
 def changed(recipe: Recipe, defaults: Flags, flags: Flags) -> Recipe:

@@ -2,7 +2,7 @@
 
     RUN/checkpoints/step-00000200/     the model (and tokenizer) as minillm.save writes them, and beside them
         optimizer.safetensors          m, v and, if kept, the moving average: flat float32 arrays
-        state.json                     the steps done, the losses so far, the settings
+        state.json                     the steps done, the best loss so far, the settings
 
 What is not here needs no keeping: the batch of step s is a function of (seed, s), and so are the learning rate and every dropout mask.
 A folder named step-… is always complete: it got its name when all its files were safely on disk.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import read_json_object, remove_folder, write_folder, write_json, write_file
+from ..files import listed, read_json_object, remove_folder, write_folder, write_json, write_file
 from ..model.folders import best, folders
 
 FORMAT = 1      # of state.json and optimizer.safetensors
@@ -84,4 +84,6 @@ def load_state(folder: Path, size: int) -> State:
     for name in ("m", "v"):
         if name not in arrays or arrays[name].shape != (size,):
             raise ValueError(f"{folder / 'optimizer.safetensors'} doesn't hold {name} for a model of {size} numbers.")
+    if missing := {"step", "best", "settings", "data"} - state.keys():
+        raise ValueError(f"{folder / 'state.json'} lacks {listed(missing)}. Remove the folder to go on from the one before.")
     return State(state["step"], arrays["m"], arrays["v"], arrays.get("ema"), state["best"], state["settings"], state["data"])

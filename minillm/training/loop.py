@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import updates
-from ..arrays import reuse_memory
+from ..arrays import reuse_memory, xp
 from ..checks import guarded
 from . import checkpoint, explosion
 from .metrics import Metrics, read
@@ -165,8 +165,13 @@ class Trainer:
         checkpoint.sweep(self.run)
         if existing:
             self.restore(existing[-1])
-            if (log := self.run / "metrics.jsonl").exists():
-                self.watch = explosion.Watch(line["loss"] for line in read(log) if line["step"] < self.step)
+            self.remember([line for line in read(self.run / "metrics.jsonl") if line["step"] < self.step])
+
+    def remember(self, lines: list[dict]) -> None:
+        """What the steps that are done have left in metrics.jsonl."""
+        self.watch = explosion.Watch(line["loss"] for line in lines)
+        self.loss = next((line["loss"] for line in reversed(lines)), math.nan)
+        self.last_validation = next((line["validation"] for line in reversed(lines) if "validation" in line), None)
 
     def restore(self, folder: Path) -> None:
         from ..model import load
@@ -190,6 +195,10 @@ class Trainer:
         """A checkpoint, if there is a folder for it. `survive`: a full disk in the middle of a run costs a checkpoint, not the run."""
         if self.run is None:
             return
+        if not self.is_sound():                  # no good checkpoint is given up for this one; the next step, if there is one, will tell
+            if self.step == self.settings.steps:
+                raise TrainingProblem(f"The parameters after step {self.step - 1} are not finite.{self.way_back()}")
+            return
         is_best = self.last_validation is not None and (self.best is None or self.last_validation < self.best)
         self.best = self.last_validation if is_best else self.best
         state = checkpoint.State(self.step, self.m, self.v, self.ema, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
@@ -211,10 +220,19 @@ class Trainer:
             self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
         except FloatingPointError as found:
             culprit = str(found)
-        saved = "" if self.run is None else f" The parameters from before it are in {self.run}."
+        saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if self.is_sound() else self.way_back()
         return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
+
+    def is_sound(self) -> bool:
+        flat = self.model.params.flat
+        return bool(xp(flat).isfinite(flat).all())
+
+    def way_back(self) -> str:
+        """Where the step before has already ruined the parameters."""
+        last = checkpoint.folders(self.run)[-1:]
+        return " Its parameters were bad before it" + (f": go back to {last[0].name} in {self.run}." if last else ".")
 
     def explain_explosion(self) -> str:
         """Nothing is saved: the checkpoint from before is there. Its parameters and those of now are compared on the last batch."""

@@ -64,8 +64,10 @@ class Recipe:
         content = path.read_bytes()
         try:
             values = parse_json(content, str(path)) if path.suffix == ".json" else tomllib.loads(content.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            raise ValueError(f"{path} can't be read as TOML: {problem}.") from None
+        except RecursionError:
+            raise ValueError(f"{path} can't be read as TOML: it is nested too deeply.") from None
+        except ValueError as problem:            # of the TOML, the UTF-8, or a number of thousands of digits
+            raise ValueError(f"{path} can't be read as TOML: {problem}." if path.suffix != ".json" else str(problem)) from None
         try:
             return cls.from_dict(values)
         except ValueError as problem:
@@ -79,6 +81,8 @@ class Recipe:
             raise ValueError(f"A recipe has the tables [model], [data] and [training], and no {', '.join(sorted(unknown))}.")
         model = dict(values.get("model", {}))
         name = model.pop("preset", None)
+        if not isinstance(name, str | None):
+            raise ValueError(f"preset must be the name of one, such as {DEFAULT}, not {quoted(name)}.")
         tried = {} if name is None else _presets().get(name, {})
         config = Config.from_dict(model) if name is None else Config.preset(name, **(tried.get("model", {}) | model))
         data = tried.get("data", {}) | dict(values.get("data", {}))

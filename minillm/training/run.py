@@ -7,6 +7,7 @@
         loss.png         drawn when the run ends, however it ends
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from .metrics import read
 from .prepare import Prepared, prepare
 from .recipe import Recipe
 from .run_folder import claimed
+from .settings import FREE_TO_CHANGE
 
 RECIPE, METRICS, PICTURE = "recipe.json", "metrics.jsonl", "loss.png"
 
@@ -34,6 +36,8 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
     if checkpoint.folders(out) and not resume:
         raise ValueError(f"{out} already holds a run ({checkpoint.folders(out)[-1].name}). Give --resume to go on with it, or another folder.")
     with claimed(out):                           # a second process is refused before it prepares anything
+        if checkpoint.folders(out):
+            refuse_changes(recipe_of(out), recipe, out)
         prepared = prepare(recipe, out, device, ops, progress)
         if not checkpoint.folders(out):
             recipe.write(out / RECIPE)
@@ -43,7 +47,10 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
     try:
         result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress, meter=meter)
     finally:
-        draw(out, band)
+        try:
+            draw(out, band)
+        except OSError as problem:               # must not hide what train has to say
+            print(f"minillm: {out / PICTURE} can't be drawn: {problem}.", file=sys.stderr)
     normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])
     return Outcome(result, prepared, normal)
 
@@ -51,12 +58,20 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
 def draw(out: Path, band: Any = None) -> None:
     """RUN/loss.png from RUN/metrics.jsonl."""
     from .. import plot
-    lines = read(out / METRICS) if (out / METRICS).exists() else []
-    if lines:
+    if lines := read(out / METRICS):
         new = out / f".{PICTURE}"
         plot.losses(lines, new, band, format="png")
         write_file(out / PICTURE, new.read_bytes())
         new.unlink()
+
+
+def refuse_changes(was: Recipe, now: Recipe, out: Path) -> None:
+    """Before anything is prepared: the tokens in the folder are those of the run."""
+    then = was.to_dict()
+    different = [f"{name} was {then[part][name]!r} and is {value!r}" for part, values in now.to_dict().items() for name, value in values.items()
+                 if name not in FREE_TO_CHANGE and then[part][name] != value]
+    if different:
+        raise ValueError(f"{out} can't be resumed as something else: {'; '.join(different)}. Take what it had, or another folder.")
 
 
 def recipe_of(out: Path) -> Recipe:

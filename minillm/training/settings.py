@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
 from .schedule import Kind
@@ -39,7 +40,7 @@ class Settings:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
         for name in ("warmup_steps", "weight_decay", "evaluate_every", "checkpoint_every", "sample_every", "label_smoothing",
-                     "z_loss"):
+                     "z_loss", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in ("beta1", "beta2", "ema", "label_smoothing"):
@@ -48,6 +49,9 @@ class Settings:
         for name in ("lr", "eps", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}.")
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"{name} must be a finite number, not {value}.")
         if not 0 <= self.final_lr <= 1:
             raise ValueError(f"final_lr is a share of the peak learning rate, so between 0 and 1, not {self.final_lr}.")
 
