@@ -117,7 +117,8 @@ def vocabulary(name: str, kinds: Mapping[str, float], lengths: Sequence[int], pa
 
 
 def losses(lines: Sequence[Mapping[str, Any]], path: str | Path, band: Any = None, floor: float | None = None, **options: Any) -> None:
-    """A run's loss over the tokens it has seen, from the lines of metrics.jsonl. band: a training.bands.Band; floor: the least possible loss."""
+    """A run's loss over its steps, from the lines of metrics.jsonl. band: a training.bands.Band; floor: the least possible loss."""
+    from matplotlib.ticker import LogLocator
     made, (axes,) = figure()
     steps = [line["step"] + 1 for line in lines]
     axes.plot(steps, [line["loss"] for line in lines], linewidth=0.6, alpha=0.35)
@@ -132,7 +133,9 @@ def losses(lines: Sequence[Mapping[str, Any]], path: str | Path, band: Any = Non
         axes.axhline(floor, color=COLOURS[6], linewidth=0.8, linestyle="--", label="the least possible: the corpus's entropy")
     axes.set_xlabel("step")
     axes.set_ylabel("loss (nats per token)")
-    if len(means) > window:                      # the first steps are high above all that follows, and of no interest
-        axes.set_ylim(0, 1.05 * max(means[min(window, len(means) // 4):]))
+    axes.set_yscale("log")                       # else nothing could be seen but the fall of the first steps
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.legend()
     save(made, path, **options)

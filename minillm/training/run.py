@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..data import tales
 from ..files import write_file
 from . import bands, checkpoint
 from .loop import Result, train
@@ -48,21 +49,29 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
         result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress, meter=meter)
     finally:
         try:
-            draw(out, band)
+            draw(out, band, least_loss(recipe, prepared))
         except OSError as problem:               # must not hide what train has to say
             print(f"minillm: {out / PICTURE} can't be drawn: {problem}.", file=sys.stderr)
     normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])
     return Outcome(result, prepared, normal)
 
 
-def draw(out: Path, band: Any = None) -> None:
+def draw(out: Path, band: Any = None, floor: float | None = None) -> None:
     """RUN/loss.png from RUN/metrics.jsonl."""
     from .. import plot
     if lines := read(out / METRICS):
         new = out / f".{PICTURE}"
-        plot.losses(lines, new, band, format="png")
+        plot.losses(lines, new, band, floor, format="png")
         write_file(out / PICTURE, new.read_bytes())
         new.unlink()
+
+
+def least_loss(recipe: Recipe, prepared: Prepared) -> float | None:
+    """The entropy of the tales in nats per token; None for a corpus whose entropy nobody knows."""
+    if recipe.data.data != ("tales",):
+        return None
+    documents = prepared.train.documents
+    return tales.entropy(n=500).per_tale * len(documents) / documents.num_tokens
 
 
 def refuse_changes(was: Recipe, now: Recipe, out: Path) -> None:
