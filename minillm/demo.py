@@ -48,16 +48,17 @@ def write(model: Any, tokenizer: Any, n: int, seed: int = 1, most: int = 200) ->
 
 
 def judge(texts: Sequence[str], corpus: set[str]) -> Judged:
-    told = [text for text in texts if is_tale(text)]
+    told = [text for text in texts if fault(text) == ""]
     return Judged(len(texts), len(told), sum(text not in corpus for text in told))
 
 
-def is_tale(text: str) -> bool:
+def fault(text: str) -> str:
+    """Where and why a text is no tale; "" if it is one."""
     try:
         tales.parse(text)
-    except ValueError:
-        return False
-    return True
+    except ValueError as problem:
+        return str(problem)
+    return ""
 
 
 def demo(out: Path, recipe: Recipe | None = None, progress: bool = True, num_judged: int = TALES) -> Outcome:
@@ -92,8 +93,12 @@ def report(out: Path, outcome: Outcome, num_judged: int) -> None:
     print(f"The checkpoint {folder} opens again{', with the very same numbers' if same else ', BUT WITH OTHER NUMBERS'}.\n")
 
     texts = write(model, tokenizer, num_judged)
-    asking = next((text for text in texts if "Question:" in text), texts[0])
-    print(f"Now it tells:\n\n{indented(texts[0])}\n\n" + f"{indented(asking)}\n\n" * (asking is not texts[0]), end="")
+    good = [text for text in texts if fault(text) == ""]
+    asking = next((text for text in good if "Question:" in text), (good or texts)[0])
+    print(f"Now it tells:\n\n{indented(asking)}\n")
+    bad = next((text for text in texts if fault(text)), None)
+    if bad is not None:
+        print(f"Not always so well:\n\n{indented(bad)}\n\n    The parser: {fault(bad)}\n")
     corpus = set(itertools.islice(tales.stream(), NUM_TALES))
     print(judge(texts, corpus))
     measured = gap.measure(model, prepared.held_out[:MEASURED], tokenizer.decode, tales.score, model.config.max_seq_len)
