@@ -188,11 +188,11 @@ OPENED = {"swiglu": (6, 3), "gelu": (11, 2), "gelu_tanh": (6, 2), "relu": (3, 2)
 # --- a training step of this package, in one process ---------------------------------------------------------------------------------
 
 def of_step(config: Config, b: int, t: int, threads: int = 1, micro_batches: int = 1, recompute: bool = False) -> dict[str, int]:
-    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; each
-    thread has gradients of its own. What Python, NumPy and the matrix library take for themselves isn't in it."""
+    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; all
+    add to one gradient. What Python, NumPy and the matrix library take for themselves isn't in it."""
     threads = min(threads, max(1, b // micro_batches))
     rows = -(-b // (threads * micro_batches))
     flat = sum(-(-4 * prod(shape) // ALIGNMENT) * ALIGNMENT for shape in config.shapes().values())
     held = sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values())
-    return {"weights": flat, "gradients": threads * flat, "Adam's m and v": 2 * flat, "activations": threads * held,
+    return {"weights": flat, "gradients": flat, "Adam's m and v": 2 * flat, "activations": threads * held,
             "temporary": threads * temporary(config, rows, t, recompute=recompute), "batch": 2 * 8 * b * t}

@@ -76,7 +76,7 @@ def of_memory(name: str, account: dict) -> str:
                      f"{gigabytes(account['block_stored'])}.\nThe logits of all these tokens at once would be {gigabytes(account['logits'])}.")
         if "step" in account:
             step = {part: size for part, size in account["step"].items() if part != "threads"}
-            parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch and gradients of its own "
+            parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch, and one gradient for all "
                          f"(beside what Python and NumPy take)\n{columns(step)}")
         parts.append(lectures(n, account))
     return "\n\n".join(parts)
@@ -100,7 +100,7 @@ def of_profile(name: str, profile: Profile) -> str:
         lines.append(f"{line.op:22}{line.calls:7,}{1e3 * line.seconds:10.2f}{line.seconds / profile.timed_seconds:8.1%}{line.forward:9.0%}"
                      f"{line.rate / 1e9:10,.1f}{line.bandwidth / 1e9:8,.1f}{line.intensity:12,.1f}{line.rate / profile.roof(line.intensity):13.0%}")
     rest = profile.timed_seconds - sum(line.seconds for line in profile.lines)
-    lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / profile.timed_seconds:8.1%}   residual additions, the sum of the threads' gradients, Python",
+    lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / profile.timed_seconds:8.1%}   residual additions, waiting for the other threads' turns, Python",
               "", f"The roof, measured here: {profile.peak / 1e9:,.1f} GFLOP/s in large matrix products, {profile.bandwidth / 1e9:,.1f} GB/s in copying; "
               f"they meet at {profile.ridge:,.1f} FLOPs a byte.",
               f"The mathematics needs {profile.needed / profile.tokens:.4g} FLOPs a token: {profile.needed / profile.seconds / 1e9:,.1f} GFLOP/s, "
