@@ -191,13 +191,13 @@ def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS[
 # --- a training step of this package, in one process ---------------------------------------------------------------------------------
 
 def of_step(config: Config, b: int, t: int, threads: int = 1, micro_batches: int = 1, recompute: bool = False) -> dict[str, int]:
-    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; each
-    thread has gradients of its own. What Python, NumPy and the matrix library take for themselves isn't in it."""
+    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; all
+    add to one gradient. What Python, NumPy and the matrix library take for themselves isn't in it."""
     threads = min(threads, max(1, b // micro_batches))
     edges = np.linspace(0, b, threads * micro_batches + 1).astype(int).tolist()
     slices = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
     largest = [max(slices[number::threads]) for number in range(threads)]                 # of each thread's, which it makes one after another
     flat = sum(-(-4 * prod(shape) // ALIGNMENT) * ALIGNMENT for shape in config.shapes().values())
-    return {"weights": flat, "gradients": threads * flat, "Adam's m and v": 2 * flat,
+    return {"weights": flat, "gradients": flat, "Adam's m and v": 2 * flat,
             "activations": sum(sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values()) for rows in largest),
             "temporary": sum(temporary(config, rows, t, recompute=recompute) for rows in largest), "batch": 2 * 8 * b * t}

@@ -87,8 +87,8 @@ def of_memory(name: str, account: dict) -> str:
                      f"With all probabilities of attention stored: {gigabytes(account['block_stored'])}.\nThe logits of all these tokens at once would be {gigabytes(account['logits'])}.")
         if "step" in account:
             step = {part: size for part, size in account["step"].items() if part != "threads"}
-            parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch and gradients "
-                         f"of its own (beside what Python and NumPy take)\n{columns(step)}")
+            parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch, and one "
+                         f"gradient for all (beside what Python and NumPy take)\n{columns(step)}")
         parts.append(lectures(n, account))
     return "\n\n".join(parts)
 

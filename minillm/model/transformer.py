@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..arrays import Float, Int, place
+from ..arrays import Float, Int, in_turn, place
 from ..ops import REFERENCE, Ops
 from .block import block
 from .branches import Branches, Context
@@ -102,7 +102,7 @@ class Transformer:
         """The gradient of the loss for every parameter; added to `into` if that is given."""
         grads = self.params.zeros() if into is None else into
         parts, params = cache.parts, cache.params
-        with place("loss"):
+        with place("loss"), in_turn(self.output_matrix(grads)):
             dx, _ = self.ops.linear_cross_entropy.backward(1.0, parts["loss"], into=self.output_matrix(grads))
         if self.config.norm_position == "pre":
             with place("final_norm"):
@@ -171,10 +171,12 @@ class Transformer:
             if "dropout" in parts:
                 (dx,) = self.ops.dropout.backward(dx, parts["dropout"])
             if self.config.positions == "learned":
-                dx, _ = self.ops.learned_positions.backward(dx, parts["positions"], into=grads["positions.weight"])
+                with in_turn(grads["positions.weight"]):
+                    dx, _ = self.ops.learned_positions.backward(dx, parts["positions"], into=grads["positions.weight"])
             elif self.config.positions == "sinusoidal":
                 (dx,) = self.ops.sinusoidal.backward(dx, parts["positions"])
-            self.ops.embedding.backward(dx, parts["embedding"], into=grads["embedding.weight"])
+            with in_turn(grads["embedding.weight"]):
+                self.ops.embedding.backward(dx, parts["embedding"], into=grads["embedding.weight"])
 
     def output_matrix(self, params: Parameters) -> Float[Any, "v d"]:
         return params["embedding.weight" if self.config.tied else "output.weight"]

@@ -3,6 +3,7 @@
 FOLDERS = "minillm/model/folders.py"
 LIKELIHOOD, CHOICES, TEXT, MODEL = ("minillm/evaluation/likelihood.py", "minillm/evaluation/choices.py", "minillm/evaluation/text.py",
                                     "minillm/model/transformer.py")
+ARRAYS, STEP = "minillm/arrays.py", "minillm/training/step.py"
 TEST_FOLDERS, TEST = "tests/model/test_folders.py::test_", "tests/evaluation/test_"
 
 MUTANTS = [
@@ -72,4 +73,26 @@ MUTANTS = [
     dict(name="documents beyond the context count into the gap", file=TEXT,
          old="np.flatnonzero(num_inputs(documents) <= context)", new="np.flatnonzero(num_inputs(documents) > 0)",
          caught_by=TEST + "evaluate_command.py::test_the_gap_of_tales_is_the_one_that_is_measured_alone"),
+    dict(name="nobody waits for a turn", file=ARRAYS,
+         old="self.left[number - 1] or before[id(array)]", new="True or before[id(array)]",
+         caught_by="tests/test_arrays.py::test_turns_come_in_order_for_each_array_apart"),
+    dict(name="a second turn at an array comes before the others' first", file=ARRAYS,
+         old="before[id(array)] - mine[id(array)] == (number > 0))", new="not number or before[id(array)] > mine[id(array)])",
+         caught_by="tests/test_arrays.py::test_turns_come_in_order_for_each_array_apart"),
+    dict(name="whoever adds first waits until the slice before has ended", file=ARRAYS,
+         old=" or before[id(array)] - mine[id(array)] == (number > 0))", new=" or not number)",
+         caught_by="tests/test_arrays.py::test_a_number_is_already_at_the_next_array_while_another_is_at_the_first"),
+    dict(name="slices take numbers from the last to the first", file=STEP,
+         old="list(enumerate(together))", new="list(enumerate(together[::-1]))",
+         caught_by="tests/training/test_step.py::test_the_slices_are_summed_in_their_order"),
+    dict(name="the gradient of the step before stays", file=STEP,
+         old="    in_threads(lambda part: part[0].fill(0), list(chunks(grads.flat)))\n", new="",
+         caught_by="tests/training/test_step.py::test_threads_and_micro_batches_in_any_number_give_the_gradient_of_the_whole"),
+    dict(name="each slice has a gradient of its own again", file=STEP,
+         old="            model.backward(cache, into=grads)\n",
+         new="            grads.flat[...] += model.backward(cache).flat\n",
+         caught_by="tests/training/test_step.py::test_no_thread_has_a_gradient_of_its_own"),
+    dict(name="micro-batches after the first are left out", file=STEP,
+         old="for first in range(0, len(slices), threads):", new="for first in range(0, threads, threads):",
+         caught_by="tests/training/test_step.py::test_threads_and_micro_batches_in_any_number_give_the_gradient_of_the_whole"),
 ]
