@@ -12,7 +12,7 @@ in chunks that stay in a core's cache while the dozen operations on them run, sp
 number of threads, so neither does the result, to the last bit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import sqrt
 
 import numpy
@@ -91,9 +91,10 @@ def square_norm(x: Float[Any, "n"]) -> Any:
     return sum(parts[1:], parts[0]) if parts else 0.0
 
 
-def clip(grads: Float[Any, "n"], max_norm: float, in_place: bool = True) -> tuple[float, float]:
+def clip(grads: Float[Any, "n"], max_norm: float, in_place: bool = True, square_norm: Callable = square_norm) -> tuple[float, float]:
     """(norm, scale): the gradient's global norm, and the factor that brings it down to max_norm, 1 if it isn't above it. The factor
-    is applied here, or, with in_place=False, left to adamw's grad_scale. A norm that is not finite is left to the caller to see."""
+    is applied here, or, with in_place=False, left to adamw's grad_scale. A norm that is not finite is left to the caller to see.
+    `square_norm`: another one, such as a kernel."""
     norm = sqrt(square_norm(grads))
     scale = min(1.0, max_norm / (norm + 1e-6)) if norm < float("inf") else 1.0
     if in_place and scale != 1:

@@ -9,6 +9,8 @@ AttributeError, an argument that CuPy's function doesn't take raises TypeError. 
     - to become a NumPy array by itself, and to be mixed with one (scalars may be mixed, Python's and NumPy's);
     - whatever makes the host wait for the GPU: bool(x), float(x), x.item(), iterating over scalars, x[mask], unique, …
 
+Kernels in CUDA C run on the emulator: RawModule is CuPy's, for these arrays.
+
 and within `strict_dtypes()` also to compute with two floating-point dtypes at once, or to come out in a third.
 
 What it can't tell: speed, rounding, the order of atomic additions, and errors in CuPy itself, except that the batched
@@ -29,6 +31,8 @@ import cupy
 import cupyx.scipy.special
 import ml_dtypes
 import numpy
+
+from minillm.kernels import emulator
 
 _BFLOAT16 = numpy.dtype(ml_dtypes.bfloat16)
 _strict = False
@@ -256,7 +260,58 @@ def __getattr__(name):
     return real                                  # dtypes and numbers: float32, pi, inf, newaxis
 
 
+# --- kernels ---------------------------------------------------------------------------------------------------------------------
+
+class RawModule:
+    """cupy.RawModule, whose kernels run on the emulator."""
+
+    _signature = _documented(cupy.RawModule.__doc__)
+
+    def __init__(self, *args, **kwargs):
+        _check_arguments("RawModule", self._signature, args, kwargs)
+        given = self._signature.bind(*args, **kwargs).arguments
+        options = given.pop("options", ())
+        if not isinstance(options, tuple) or set(given) != {"code"}:
+            raise TypeError("The stand-in's RawModule takes `code` and a tuple of `options`.")
+        self._module = emulator.RawModule(given["code"], options=options)
+
+    def get_function(self, name):
+        return RawKernel(self._module.get_function(name))
+
+
+class RawKernel:
+    __slots__ = ("_kernel",)
+
+    NUMBERS = "?bhilqBHILQefdFD"                 # NumPy's types that CuPy passes to a kernel
+
+    def __init__(self, kernel):
+        object.__setattr__(self, "_kernel", kernel)
+
+    def __getattr__(self, name):
+        if not hasattr(cupy.RawKernel, name):
+            raise AttributeError(f"CuPy's kernels have no {name}.")
+        return getattr(self._kernel, name)
+
+    def __setattr__(self, name, value):
+        if name != "max_dynamic_shared_size_bytes":
+            raise AttributeError(f"A kernel's {name} can't be set.")
+        self._kernel.max_dynamic_shared_size_bytes = value
+
+    def __call__(self, grid, block, args, **kwargs):
+        if not (isinstance(grid, tuple) and isinstance(block, tuple) and isinstance(args, tuple)) or kwargs.keys() - {"shared_mem"}:
+            raise TypeError("CuPy's kernels take (grid, block, args, *, shared_mem=0), the first three of them tuples.")
+        for number, arg in enumerate(args):
+            if not isinstance(arg, (ndarray, int, float)) and not (isinstance(arg, numpy.generic) and arg.dtype.char in self.NUMBERS):
+                raise TypeError(f"CuPy can't pass argument {number}, a {type(arg).__name__}, to a kernel.")
+        self._kernel(grid, block, _lowered(args), **kwargs)
+
+
 # --- arrays ---------------------------------------------------------------------------------------------------------------------
+
+class _Device:
+    id = 0
+    __hash__ = cupy.cuda.Device.__hash__
+
 
 class ndarray:
     """An array "on the GPU"."""
@@ -287,6 +342,16 @@ class ndarray:
         if not callable(getattr(cupy.ndarray, name)) or not hasattr(self._values, name):
             raise AttributeError(f"CuPy's arrays have {name}, but the stand-in's don't.")
         return self._method(name)
+
+    @property
+    def device(self):
+        """The one GPU. CuPy's Device has a number, and no hash."""
+        return _Device()
+
+    @property
+    def data(self):
+        """Where the array lies: data.ptr, as CuPy says it."""
+        return types.SimpleNamespace(ptr=self._values.ctypes.data)
 
     def _method(self, name):
         signature = _documented(getattr(cupy.ndarray, name).__doc__)

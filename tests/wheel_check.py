@@ -55,6 +55,14 @@ PROGRAMS = {
         dx, dw, db = REFERENCE.linear.backward(np.ones((2, 2)), cache)
         assert dx.tolist() == [[1, 5, 9]] * 2 and dw.tolist() == [[1, 1], [1, 1], [0, 0]] and db is None, (dx, dw, db)
         """,
+    "a kernel runs on the emulator, where there is a C++ compiler": """
+        import numpy as np, os, shutil, tempfile
+        from minillm.kernels import EMULATED
+        os.environ["MINILLM_CACHE"] = tempfile.mkdtemp()
+        if shutil.which("g++") or shutil.which("clang++"):
+            y, _ = EMULATED.rmsnorm.forward(np.full((2, 4), 3.0, np.float32), np.ones(4, np.float32))
+            assert np.allclose(y, 1), y
+        """,
 }
 
 

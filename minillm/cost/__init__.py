@@ -3,5 +3,6 @@
 from . import flops
 from .activations import Held, held
 from .counting import Count, counting
+from .timing import Times, timing
 
-__all__ = ["Count", "Held", "counting", "flops", "held"]
+__all__ = ["Count", "Held", "Times", "counting", "flops", "held", "timing"]

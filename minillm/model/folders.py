@@ -7,6 +7,7 @@ So a run opens wherever a model does: minillm.load(RUN), `minillm generate RUN`.
 """
 
 import os
+import re
 from pathlib import Path
 
 from ..files import read_json_object
@@ -34,7 +35,7 @@ def model_folder(path: str | os.PathLike) -> Path:
 
 def folders(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
-    return sorted((run / "checkpoints").glob("step-*")) if (run / "checkpoints").is_dir() else []
+    return sorted(path for path in (run / "checkpoints").glob("*") if re.fullmatch(r"step-\d+", path.name))
 
 
 def best(run: Path) -> str | None:

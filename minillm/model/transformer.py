@@ -217,5 +217,9 @@ def _array_module(device: str) -> Any:
             import cupy
         except ImportError:
             raise ValueError('device = "cuda" needs CuPy: pip install "minillm[cuda]". `minillm doctor` says what is missing.') from None
+        try:
+            cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as problem:
+            raise ValueError(f'device = "cuda" needs an NVIDIA GPU and its driver, and finds none ({problem}). `minillm doctor` says what is missing.') from None
         return cupy
     raise ValueError(f'The device is "cpu" or "cuda", not {device!r}.')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import minillm
 from minillm import cli
-from minillm.model.folders import model_folder
+from minillm.model.folders import folders, model_folder
 from minillm.tokenizer import Tokenizer
 
 CONFIG = minillm.Config(vocab_size=300, d_model=8, num_layers=1, num_heads=1, d_ff=8, max_seq_len=16)
@@ -48,6 +48,14 @@ def test_a_half_written_checkpoint_is_none(run):
     (run / "best.json").unlink()
     (run / "checkpoints" / ".step-00000011.new-12ab").mkdir()
     assert model_folder(run).name == "step-00000010"
+    assert not any(folder.name.startswith(".") for folder in folders(run))
+
+
+def test_a_copy_that_somebody_made_is_none(run):
+    names = [folder.name for folder in folders(run)]
+    (run / "checkpoints" / "step-00000099-copy").mkdir()
+    (run / "checkpoints" / "step-").mkdir()
+    assert [folder.name for folder in folders(run)] == names, "it would be removed as the oldest, or opened as the newest"
 
 
 @pytest.mark.parametrize(("files", "name", "sentence"), [

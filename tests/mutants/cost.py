@@ -69,7 +69,7 @@ MUTANTS = [
         ("a miscount is no failure", "return self.flops == self.claimed and all(", "return all(", SIX_ND + "test_a_miscount_would_be_reported"),
     ),
     *of("mfu",
-        ("the peak is the mean rate's", "best = min(best, products())", "best = (best + product()) / 2",
+        ("the peak is the mean rate's", "best = min(best, products())", "best = (best + products()) / 2",
          MFU + "test_the_peak_is_the_best_rate_of_a_product_in_the_precision_that_operations_use"),
     ),
 ]

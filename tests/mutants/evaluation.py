@@ -14,7 +14,7 @@ MUTANTS = [
          old="chosen), checkpoints[-1])", new="chosen), checkpoints[0])",
          caught_by=TEST_FOLDERS + "without_a_best_checkpoint_the_last_one_opens"),
     dict(name="a half-written checkpoint opens", file=FOLDERS,
-         old='.glob("step-*"))', new='.glob("*step-*"), key=lambda path: path.name.lstrip("."))',
+         old='if re.fullmatch(r"step-\\d+", path.name))', new='if "step-" in path.name)',
          caught_by=TEST_FOLDERS + "a_half_written_checkpoint_is_none"),
     dict(name="windows count what they only read", file=LIKELIHOOD,
          old="begin + context - stride if begin else 0,", new="begin,",

@@ -1,0 +1,47 @@
+"""The operations and updates as CUDA C: for a GPU through CuPy, and for a CPU through the emulator.
+
+    CUDA         on CuPy's arrays
+    EMULATED     the same kernels on NumPy's arrays: to learn, and to test without a GPU
+
+Both are tables of operations like ops.REFERENCE, and have the updates of updates.py as well: EMULATED.adamw(…). The kernels are in cuda/,
+readable CUDA C that opens with what it computes; beside it is one Python file for each, which launches it. What the kernels can't do
+(float64, an odd head size) the reference does, on the same device, after one warning.
+"""
+
+from typing import Any
+
+from ..ops import REFERENCE, Ops
+from .activations import GELU, ReLU, SiLU, SwiGLU
+from .attention import Attention
+from .cross_entropy import CrossEntropy, LinearCrossEntropy
+from .dropout import Dropout
+from .embedding import Embedding
+from .launcher import EMULATOR, GPU, Backend, Launcher
+from .linear import Linear
+from .norms import AddLayerNorm, AddRMSNorm, LayerNorm, RMSNorm
+from .rope import RoPE
+from .updates import Updates
+
+UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
+
+
+# What runs on kernels; the other fields of a table are the reference's.
+OPERATIONS: dict[str, Any] = {
+    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "attention": Attention,
+    "relu": ReLU, "gelu": GELU, "silu": SiLU, "swiglu": SwiGLU, "dropout": Dropout, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
+    "cross_entropy": CrossEntropy, "linear_cross_entropy": LinearCrossEntropy,
+}
+
+
+def table(backend: Backend) -> Ops:
+    """The table for one kind of arrays. The updates are attributes of its class, not fields: what goes over all fields of a table
+    (a counter, a guard) meets operations there, with forward and backward."""
+    launch = Launcher(backend)
+    operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
+    updates = Updates(launch)
+    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"launch": launch})
+    return kind(**{name: getattr(REFERENCE, name) for name in Ops.names()} | operations)
+
+
+EMULATED = table(EMULATOR)
+CUDA = table(GPU)

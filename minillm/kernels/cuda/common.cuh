@@ -1,0 +1,35 @@
+// What all kernels share. The launcher compiles a file once for each dtype, and defines
+//
+//     REAL     the type of activations: float, or __nv_bfloat16, which only stores: all arithmetic is in float
+//     PACK     how many neighbouring numbers a thread moves at once: as many as fit 16 bytes, the widest load there is,
+//              or 1 where sizes or addresses aren't multiples of that
+#pragma once
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+using real = REAL;
+
+// PACK neighbours. `pack(p)[i]` is pack number i of an array, loaded or stored by one instruction.
+template <class T> struct __align__(sizeof(T) * PACK) Pack {
+    T numbers[PACK];
+    __device__ float operator[](int i) const { return (float)numbers[i]; }
+    __device__ void set(int i, float x) { numbers[i] = (T)x; }
+};
+template <class T> __device__ __forceinline__ const Pack<T>* pack(const T* p) { return (const Pack<T>*)p; }
+template <class T> __device__ __forceinline__ Pack<T>* pack(T* p) { return (Pack<T>*)p; }
+
+// The sum over the 32 lanes of a warp, in every lane. The order of the additions is fixed, so the same numbers give the same bits.
+template <class T> __device__ __forceinline__ T warp_sum(T x) {
+    for (int step = 16; step; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+    return x;
+}
+
+// The sum over all threads of a block (whole warps), in thread 0.
+template <class T> __device__ T block_sum(T x) {
+    __shared__ T of_warp[32];
+    x = warp_sum(x);
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = threadIdx.x < blockDim.x / 32 ? of_warp[threadIdx.x] : T(0);
+    return threadIdx.x < 32 ? warp_sum(x) : x;
+}

@@ -1,0 +1,58 @@
+"""Every kernel compiles for real GPUs, with NVIDIA's own compiler, and keeps its numbers in registers."""
+
+import pytest
+
+pytest.importorskip("cupy", reason="NVRTC comes with pip install 'minillm[cuda]'")
+try:
+    from kernels import nvrtc
+    nvrtc.nvrtc.getVersion()
+except Exception as problem:                     # no libnvrtc, or one that can't be loaded
+    pytest.skip(f"NVRTC can't be loaded ({problem}): pip install 'minillm[cuda]'", allow_module_level=True)
+
+# Kernels that may spill, and why.
+MAY_SPILL: dict[str, str] = {}
+
+
+def each(variants):
+    return pytest.mark.parametrize("variant", variants, ids=lambda v: " ".join((v.file, v.real, str(v.pack), *v.define)))
+
+
+def check(variant, architecture):
+    kernels = nvrtc.compiled(variant, architecture)
+    assert kernels, f"{variant.file} has no kernel"
+    for kernel in kernels:
+        assert kernel.registers <= 255
+        assert kernel.spilled == 0 or kernel.name in MAY_SPILL, f"{kernel.name} spills {kernel.spilled} bytes for {architecture}"
+    return kernels
+
+
+@each([variant for variant in nvrtc.variants() if variant.pack > 1 or variant.file in nvrtc.WITHOUT_PACKS])
+def test_it_compiles_for_hopper_and_spills_nothing(variant):
+    check(variant, "sm_90")
+
+
+@pytest.mark.slow
+@each(nvrtc.variants())
+def test_it_compiles_for_ampere_too_and_the_registers_are_told(variant, record_property):
+    """A table of them stands at the end of pytest's output."""
+    for architecture in ("sm_80", "sm_90"):
+        record_property("compiled", [[list(variant), architecture, list(kernel)] for kernel in check(variant, architecture)])
+
+
+def test_a_report_of_ptxas_is_read():
+    log = """ptxas info    : Compiling entry function 'f' for 'sm_90'
+ptxas info    : Function properties for f
+    16 bytes stack frame, 8 bytes spill stores, 8 bytes spill loads
+ptxas info    : Used 40 registers, used 1 barriers, 128 bytes smem
+ptxas info    : Compiling entry function 'g' for 'sm_90'
+ptxas info    : Function properties for g
+    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 8 registers
+"""
+    assert nvrtc.read(log) == [nvrtc.Kernel("f", 40, 8, 16, 128), nvrtc.Kernel("g", 8, 0, 0, 0)]
+
+
+def test_what_does_not_compile_is_told_with_the_line(monkeypatch):
+    monkeypatch.setattr(nvrtc, "source", lambda file: '#line 1 "wrong.cu"\nextern "C" __global__ void f() { int n = lenght; }')
+    with pytest.raises(AssertionError, match=r"(?s)doesn't compile for sm_90.*wrong.cu\(1\).*lenght"):
+        nvrtc.compiled(nvrtc.Variant("wrong.cu", "float", 1), "sm_90")

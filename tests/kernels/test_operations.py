@@ -1,0 +1,199 @@
+"""Every operation that runs on kernels agrees with the float64 reference, whatever lies around its arrays, in every schedule, to the same bits."""
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernels.cases import CASES
+from kernels.memory import embedded, poisoned_outputs
+from ops.test_every_op import PRECISIONS, assert_close
+from watched import everywhere
+
+from minillm.arrays import bfloat16
+from minillm.kernels import EMULATED, OPERATIONS, activations, attention, cross_entropy, decode, dropout, embedding, emulator, norms, rope
+from minillm.ops import REFERENCE, Ops
+
+EVERY = pytest.mark.parametrize("case", CASES, ids=str)
+DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=str)
+
+# Sizes of blocks and grids that the launch code chooses, and others that must give the same up to rounding.
+OTHER_SIZES = {
+    norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)], embedding: [dict(WARPS=1), dict(WARPS=32)],
+    activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=1), dict(THREADS=33)],
+    attention: [dict(TILE=8, WARPS=1)], decode: [dict(SLOTS=4, KEYS_OF_PART=16, MOST_TOGETHER=2, WARPS=1)], cross_entropy: [dict(THREADS=32), dict(THREADS=1024)],
+}
+
+
+def both_passes(op, case, dtype, wrap=lambda x: x, into=None):
+    """The outputs and all gradients."""
+    y, cache = op.forward(*(wrap(x) for x in case.arrays(dtype)), **case.options)
+    dy = everywhere(wrap, case.upstream(everywhere(lambda x: x.astype(np.float32).astype(x.dtype), y)))
+    return y, op.backward(dy, cache)
+
+
+def exact(case, dtype):
+    """The same in float64, from the very numbers that `dtype` can hold."""
+    y, cache = case.operation.forward(*everywhere(double, tuple(case.arrays(dtype))), **case.options)
+    dy = case.upstream(everywhere(lambda x: x.astype(dtype), y))
+    return y, case.operation.backward(everywhere(double, dy), cache)
+
+
+def double(x):
+    return x.astype("float64") if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fV" else x
+
+
+@contextlib.contextmanager
+def no_fallback():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        yield
+
+
+def same_bits(a, b):
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same_bits, a, b))
+    return a is b or a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@EVERY
+@DTYPES
+@pytest.mark.parametrize("offset", [0, 1], ids=["aligned", "not aligned"])
+def test_it_agrees_with_the_reference_in_float64_with_every_access_checked(case, dtype, offset):
+    """In the checked build: bounds, races, uninitialised memory. Inputs lie amid NaN, and outputs are NaN before they are written."""
+    op = getattr(EMULATED, case.op)
+    with no_fallback(), emulator.settings(checked=True), poisoned_outputs(offset):
+        y, gradients = both_passes(op, case, dtype, lambda x: embedded(x, offset))
+    exact_y, exact_gradients = exact(case, dtype)
+    assert_close(y, exact_y, PRECISIONS[dtype.name])
+    assert_close(gradients, exact_gradients, PRECISIONS[dtype.name])
+    same_kinds(case, dtype, y, gradients)
+
+
+def test_arrays_that_begin_anywhere_are_taken():
+    """Each array in turn is the one that doesn't begin at a multiple of 16 bytes."""
+    for case in (case for case in CASES if case.name == "packs"):
+        expected = both_passes(getattr(EMULATED, case.op), case, np.dtype("float32"))
+        for odd in range(len(case.inputs) + 2):
+            arrays = iter(range(9))
+            with emulator.settings(checked=True), poisoned_outputs():
+                result = both_passes(getattr(EMULATED, case.op), case, np.dtype("float32"), lambda x: embedded(x, int(next(arrays) == odd)))
+            assert all(mine is other is None or np.allclose(mine, other, rtol=1e-5, atol=1e-6)
+                       for mine, other in zip(flat(result), flat(expected), strict=True))
+
+
+def same_kinds(case, dtype, y, gradients):
+    """Dtypes and shapes are the reference's."""
+    wanted = both_passes(case.operation, case, dtype)
+    for mine, other in zip(flat((y, gradients)), flat(wanted), strict=True):
+        assert (mine is None) == (other is None)
+        assert mine is None or (mine.dtype, mine.shape) == (other.dtype, other.shape)
+
+
+def flat(x):
+    return [part for each in x for part in flat(each)] if isinstance(x, tuple) else [x]
+
+
+@EVERY
+@DTYPES
+def test_every_schedule_gives_the_same_bits(case, dtype):
+    op, results = getattr(EMULATED, case.op), []
+    for seed in (0, 1, 2):
+        with emulator.settings(seed=seed, checked=True), poisoned_outputs():
+            results.append(both_passes(op, case, dtype))
+    assert all(same_bits(result, results[0]) for result in results[1:])
+
+
+def runs_on(module, case):
+    one_query = case.op == "attention" and case.inputs[0][1] == 1
+    return one_query if module is decode else OPERATIONS[case.op].__module__ == module.__name__ and not one_query
+
+
+@pytest.mark.parametrize("module, sizes", [(module, sizes) for module, choices in OTHER_SIZES.items() for sizes in choices],
+                         ids=lambda x: x.__name__.rpartition(".")[2] if hasattr(x, "__name__") else " ".join(f"{n} {v}" for n, v in x.items()))
+def test_other_block_sizes_compute_the_same(module, sizes, monkeypatch):
+    for name, value in sizes.items():
+        assert hasattr(module, name)
+        monkeypatch.setattr(module, name, value)
+    for case in CASES:
+        if runs_on(module, case):
+            with emulator.settings(checked=True), poisoned_outputs():
+                y, gradients = both_passes(getattr(EMULATED, case.op), case, np.dtype("float32"))
+            exact_y, exact_gradients = exact(case, np.dtype("float32"))
+            assert_close(y, exact_y, PRECISIONS["float32"])
+            assert_close(gradients, exact_gradients, PRECISIONS["float32"])
+
+
+@settings(max_examples=40)
+@given(n=st.integers(1, 40), start=st.integers(0, 2**40), key=st.integers(0, 2**64 - 1), layer=st.integers(0, 99), site=st.integers(0, 3),
+       rate=st.floats(1e-6, 0.999), wide=st.booleans())
+def test_dropout_is_numpys_bit_for_bit(n, start, key, layer, site, rate, wide):
+    x = np.random.default_rng(n).standard_normal(n).astype("float32" if wide else bfloat16)
+    mine, cache = EMULATED.dropout.forward(x, rate, key, layer, site, start)
+    other, _ = REFERENCE.dropout.forward(x, rate, key, layer, site, start)
+    assert mine.tobytes() == other.tobytes()
+    assert EMULATED.dropout.backward(x, cache)[0].tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("op, n", [("embedding", 1), ("linear", 2)])
+@DTYPES
+def test_a_weights_gradient_is_added_to_what_is_given(op, n, dtype):
+    """As the whole of the reference's gradient; also where the array given is a view that the kernels can't take."""
+    for case in (case for case in CASES if case.op == op):
+        _, without = both_passes(getattr(EMULATED, op), case, dtype)
+        y, cache = getattr(EMULATED, op).forward(*case.arrays(dtype), **case.options)
+        for strided in (False, True):
+            start = [None if g is None else np.full(g.shape, 0.5, np.float32) for g in without[-n:]]
+            into = [None if x is None else np.repeat(x, 2, axis=-1)[..., ::2] if strided else x.copy() for x in start]
+            collected = getattr(EMULATED, op).backward(case.upstream(y), cache, into=tuple(into) if op == "linear" else into[0])
+            for got, gradient, before, array in zip(collected[-n:], without[-n:], start, into, strict=True):
+                assert before is None and got is None or got is array and np.allclose(array, before + gradient, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_of_an_embedding_sums_its_places_in_their_order():
+    """1 + 2⁻²⁴ + 2⁻²⁴ is 1 in float32 from the left, and more from the right."""
+    dy = np.array([[1], [2**-24], [2**-24]], np.float32)
+    _, cache = EMULATED.embedding.forward(np.array([1, 1, 1]), np.zeros((2, 1), np.float32))
+    assert EMULATED.embedding.backward(dy, cache)[0].tolist() == [[0], [1]]
+
+
+# --- the table --------------------------------------------------------------------------------------------------------------------
+
+def test_the_table_has_all_fields_of_the_reference_and_the_updates():
+    assert isinstance(EMULATED, Ops)
+    for name in Ops.names():
+        op = getattr(EMULATED, name)
+        assert callable(op.forward) and callable(op.backward) and callable(op.flops)
+    for name in ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast"):
+        assert callable(getattr(EMULATED, name))
+    changed = EMULATED.replace(rmsnorm=REFERENCE.rmsnorm)
+    assert changed.rmsnorm is REFERENCE.rmsnorm and changed.adamw is EMULATED.adamw
+    assert changed.add_rmsnorm.norm is REFERENCE.rmsnorm, "what is fused from a replaced operation is composed anew"
+
+
+@pytest.mark.parametrize("dtype, what", [("float64", "float64"), ("float16", "float16")])
+def test_what_the_kernels_can_not_do_the_reference_does_after_one_warning(dtype, what):
+    from minillm.kernels import table
+    from minillm.kernels.launcher import EMULATOR
+    op, case = table(EMULATOR).rmsnorm, next(case for case in CASES if case.op == "rmsnorm")
+    with pytest.warns(RuntimeWarning, match=f"The kernels of RMSNorm can't take arrays of {what}: the reference code computes them") as told:
+        for _ in range(3):
+            result = both_passes(op, case, np.dtype(dtype))
+    assert len(told) == 1
+    assert same_bits(result, both_passes(case.operation, case, np.dtype(dtype)))
+
+
+def test_no_numbers_at_all_need_no_kernel():
+    with no_fallback():
+        y, cache = EMULATED.rmsnorm.forward(np.zeros((0, 5), np.float32), np.ones(5, np.float32))
+        dx, dw = EMULATED.rmsnorm.backward(y, cache)
+    assert y.shape == dx.shape == (0, 5) and not dw.any()
+
+
+def test_arrays_that_do_not_lie_in_one_piece_are_copied_first():
+    case = next(case for case in CASES if case.op == "rmsnorm")
+    strided = lambda x: np.repeat(x, 2, axis=-1)[..., ::2]                   # noqa: E731
+    op = EMULATED.rmsnorm
+    assert same_bits(both_passes(op, case, np.dtype("float32"), strided), both_passes(op, case, np.dtype("float32")))
