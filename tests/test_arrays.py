@@ -108,14 +108,15 @@ def test_no_threads_at_all_is_refused():
         arrays.set_num_threads(0)
 
 
-def test_turns_come_in_order_for_each_array_apart(four_threads):
-    """Number 0 is the slowest and number 3 the fastest; all the same each array sees 0, 1, 2, 3, twice."""
+@pytest.mark.parametrize("slowest", [0, 3])
+def test_turns_come_in_order_for_each_array_apart(slowest, four_threads):
+    """Whoever is slow and whoever is quick: each array sees 0, 1, 2, 3, twice."""
     seen, turns = ([], []), arrays.Turns(4)
 
     def add(number):
         with turns.of(number):
-            for which in (0, 1, 0, 1):
-                time.sleep(0.005 * (3 - number))
+            for which in (0, 0, 1, 1):
+                time.sleep(0.005 * (3 - abs(slowest - number)))
                 with arrays.in_turn(seen[which]):
                     seen[which].append(number)
 
@@ -124,7 +125,7 @@ def test_turns_come_in_order_for_each_array_apart(four_threads):
 
 
 def test_a_number_is_already_at_the_next_array_while_another_is_at_the_first(four_threads):
-    first, second, turns, both = [], [], arrays.Turns(2), threading.Barrier(2, timeout=60)
+    first, second, turns, both = [], [], arrays.Turns(2), threading.Barrier(2, timeout=15)
 
     def add(number):
         with turns.of(number):
