@@ -12,6 +12,8 @@ from typing import Any
 
 from ..ops import REFERENCE, Ops
 from .activations import GELU, ReLU, SiLU, SwiGLU
+from .attention import Attention
+from .cross_entropy import CrossEntropy, LinearCrossEntropy
 from .dropout import Dropout
 from .embedding import Embedding
 from .launcher import EMULATOR, GPU, Backend, Launcher
@@ -25,8 +27,9 @@ UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
 
 # What runs on kernels; the other fields of a table are the reference's.
 OPERATIONS: dict[str, Any] = {
-    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE,
+    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "attention": Attention,
     "relu": ReLU, "gelu": GELU, "silu": SiLU, "swiglu": SwiGLU, "dropout": Dropout, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
+    "cross_entropy": CrossEntropy, "linear_cross_entropy": LinearCrossEntropy,
 }
 
 

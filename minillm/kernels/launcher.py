@@ -11,7 +11,8 @@ A kernel's parameters tell their shapes in comments, and every call is checked a
     launcher("norms.cu", "norm_forward", x.dtype, grid=…, block=128, x=x, branch=None, rs=rs, eps=1e-5)
 
 Arrays must have these shapes and types and lie in one piece. A name in a shape means one size throughout a call; an int of that name
-(`rows`, `d`) is filled in.
+(`rows`, `d`) is filled in. An array k with `// (b, s, e) strided` may be a view, if only the numbers of its last axis lie side by side;
+its strides, counted in numbers, are filled in for `long long k_b, long long k_s`.
 
 The same launcher serves the GPU and the emulator: a Backend says where arrays live and who compiles. A file is compiled once for each
 dtype and set of definitions, when a kernel of it first runs.
@@ -61,6 +62,7 @@ class Parameter(NamedTuple):
     type: str                                    # "real", "float", …
     shape: tuple | None                          # names and numbers; None for a number
     optional: bool = False
+    strided: bool = False
 
 
 PARAMETERS = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(.*?\) )?(\w+)\(\n(.*?)\) \{\n', re.DOTALL)
@@ -75,10 +77,10 @@ def parameters(file: str) -> dict[str, list[Parameter]]:
 
 def _parameters_of_line(file: str, kernel: str, line: str) -> list[Parameter]:
     """One array with its shape behind it, or any number of numbers."""
-    array = re.fullmatch(r"\s*(?:const )?([\w ]+?)\* __restrict__ (\w+),?\s*// \(([^)]*)\)( or null)?.*", line)
+    array = re.fullmatch(r"\s*(?:const )?([\w ]+?)\* __restrict__ (\w+),?\s*// \(([^)]*)\)( strided)?( or null)?.*", line)
     if array:
-        type, name, shape, null = array.groups()
-        return [Parameter(name, type, tuple(int(word) if word.isdecimal() else word for word in shape.split(", ")), bool(null))]
+        type, name, shape, strided, null = array.groups()
+        return [Parameter(name, type, tuple(int(word) if word.isdecimal() else word for word in shape.split(", ")), bool(null), bool(strided))]
     numbers = [part.strip().rpartition(" ") for part in line.partition("//")[0].split(",") if part.strip()]
     if unknown := [" ".join(number) for number in numbers if number[0] not in TYPES]:
         raise ValueError(f"{file}: {kernel} has a parameter that the launcher can't read: {unknown[0]!r}. "
@@ -138,10 +140,13 @@ class Launcher:
         if list(x.shape) != meant or len(x.shape) != len(parameter.shape):
             said = ", ".join(f"{size} = {sizes[size]}" for size in dict.fromkeys(parameter.shape) if size in sizes)
             raise ValueError(f"{where} has the shape {tuple(x.shape)}, but must have ({', '.join(map(str, parameter.shape))}), where {said}.")
-        if not x.flags.c_contiguous:
+        if parameter.strided and x.strides[-1] == x.itemsize:
+            steps = [stride // x.itemsize for stride in x.strides[:-1]]
+            sizes.update(zip((f"{parameter.name}_{axis}" for axis in parameter.shape), steps))
+        elif not x.flags.c_contiguous:
             raise ValueError(f"{where} doesn't lie in memory in one piece, row after row (its strides are {x.strides}): "
                              "copy it with ascontiguousarray.")
-        if pack > 1 and parameter.type == "real" and (x.size % pack or self.backend.address(x) % (pack * x.itemsize)):
+        if pack > 1 and parameter.type == "real" and (x.size % pack or not self.begins_at_multiples(x, pack * x.itemsize)):
             raise ValueError(f"{where} can't be moved {pack} numbers at a time: it has {x.size}, and begins at {self.backend.address(x):#x}.")
 
     def refuse_foreign(self, name: str, x: Any) -> None:
@@ -162,8 +167,13 @@ class Launcher:
         """How many neighbouring numbers a thread can move at once: 16 bytes of them where all rows have a multiple of that, and all arrays
         begin at one; else 1. None stands for an absent array."""
         most = PACK_BYTES // dtype.itemsize
-        fits = row % most == 0 and all(x is None or self.backend.address(x) % PACK_BYTES == 0 for x in arrays)
+        fits = row % most == 0 and all(x is None or self.begins_at_multiples(x, PACK_BYTES) for x in arrays)
         return most if fits else 1
+
+    def begins_at_multiples(self, x: Any, of: int) -> bool:
+        """Whether x, and each row of a view, begins at an address that is a multiple of so many bytes."""
+        steps = () if x.flags.c_contiguous else (stride for stride, n in zip(x.strides[:-1], x.shape) if n > 1)
+        return self.backend.address(x) % of == 0 and all(step % of == 0 for step in steps)
 
     def empty(self, like: Any, shape: tuple, dtype: Any = None) -> Any:
         """Memory for a result, beside the array `like`."""

@@ -26,11 +26,13 @@ class Metrics:
 def read(path: Path) -> list[dict]:
     """The lines that are whole: a run that was killed may have left half of one at the end."""
     lines = []
+    if not path.exists():
+        return lines
     for line in path.read_text("utf-8", errors="replace").splitlines():
         try:
             value = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int):
+        if isinstance(value, dict) and isinstance(value.get("step"), int) and isinstance(value.get("loss"), float):
             lines.append(value)
     return lines

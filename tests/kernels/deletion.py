@@ -12,7 +12,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from kernels.cases import CASES
+from kernels.cases import CASES, TENSOR_CORES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
@@ -97,6 +97,10 @@ def files_with(site):
 def exercise(file, kernels):
     if file == "updates.cu":
         return exercise_updates(kernels)
+    if file == "flash_attention.cu":
+        for case in TENSOR_CORES:
+            exercise_operation(kernels.attention, case, bfloat16)
+        return
     for case in CASES:
         if launches(OPERATIONS[case.op], file):
             for dtype in (np.dtype("float32"), bfloat16):

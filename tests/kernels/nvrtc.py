@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cupy._core import core
 from cupy_backends.cuda.libs import nvrtc
 
+from minillm.arrays import bfloat16
 from minillm.kernels.launcher import NAMES
 from minillm.kernels.source import CUDA, source
 
@@ -25,13 +26,18 @@ class Kernel(NamedTuple):
 
 
 # With what further definitions the launch code compiles a file, and which files know no packs.
-DEFINITIONS = {"norms.cu": [(), ("LAYER=1",)], "rope.cu": [(), ("INTERLEAVED=1",)]}
-WITHOUT_PACKS = {"column_sums.cu", "dropout.cu"}
+DEFINITIONS = {"norms.cu": [(), ("LAYER=1",)], "rope.cu": [(), ("INTERLEAVED=1",)],
+               "attention.cu": [("TILE=16", "HEAD=64"), ("TILE=16", "HEAD=128")],
+               "decode.cu": [("GROUP=1", "PACKS=1"), ("GROUP=4", "PACKS=2")],
+               "flash_attention.cu": [("HEAD=64", "STEP=64"), ("HEAD=128", "STEP=64"), ("HEAD=128", "STEP=32")]}
+WITHOUT_PACKS = {"column_sums.cu", "dropout.cu", "attention.cu", "flash_attention.cu"}
+ONLY_BFLOAT16 = {"flash_attention.cu"}
 
 
 def variants():
     return [Variant(path.name, real, pack, define) for path in sorted(CUDA.glob("*.cu")) for define in DEFINITIONS.get(path.name, [()])
-            for dtype, real in NAMES.items() for pack in ((1,) if path.name in WITHOUT_PACKS else (1, 16 // dtype.itemsize))]
+            for dtype, real in NAMES.items() if dtype == bfloat16 or path.name not in ONLY_BFLOAT16
+            for pack in ((1,) if path.name in WITHOUT_PACKS else (1, 16 // dtype.itemsize))]
 
 
 def compiled(variant, architecture):

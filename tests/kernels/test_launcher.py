@@ -123,3 +123,18 @@ def test_every_operation_of_the_table_says_which_reference_it_stands_for():
 def launcher_table():
     from minillm.kernels import EMULATED
     return EMULATED
+
+
+def test_a_strided_array_may_be_a_view_and_its_strides_are_filled_in(monkeypatch):
+    kernel = 'extern "C" __global__ void f(\n    const real* __restrict__ k,   // (s, e) strided\n    int s, int e, long long k_s) {\n}\n'
+    monkeypatch.setattr(launcher, "source", lambda file: kernel)
+    listed, x = parameters.__wrapped__("f.cu")["f"], np.ones((3, 2, 4), F)
+    launch, dtype = Launcher(EMULATOR), np.dtype("float32")
+    assert listed[0].strided
+    assert launch.checked("f", listed, dtype, 4, dict(k=x[:, 0]))[1:] == [3, 4, 8]
+    assert launch.checked("f", listed, dtype, 1, dict(k=x[1]))[1:] == [2, 4, 4]
+    with pytest.raises(ValueError, match="k doesn't lie in memory in one piece"):
+        launch.checked("f", listed, dtype, 1, dict(k=x[0].T))
+    with pytest.raises(ValueError, match="k can't be moved 4 numbers at a time"):
+        launch.checked("f", listed, dtype, 4, dict(k=np.ones((3, 6), F)[:, :4]))
+    assert launch.pack(dtype, 4, x[:, 0]) == 4 and launch.pack(dtype, 4, np.ones((3, 6), F)[:, :4]) == 1

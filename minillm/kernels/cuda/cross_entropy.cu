@@ -1,0 +1,117 @@
+// Softmax cross-entropy of rows of v logits, and its gradient. The mathematics is in ops/cross_entropy.py:
+//
+//     L = log Σ_j e^(x_j)     nll = L − x_target     loss = (1 − s) nll + s (L − mean x) + z L²        s: label smoothing, z: z-loss
+//     dx_j = factor · [ (1 + 2 z L) e^(x_j − L) − (1 − s) 1[j = target] − s/v ]                        factor: dloss/n
+//
+// A block takes a row. Each thread goes over its packs once, with the largest logit so far and the sum of e^(x − top); a new top scales
+// the old sum ("online softmax"), so one pass over the row makes L. Then the threads' sums are merged, in a fixed order.
+//
+//     forward     reads v logits a row, writes 12 bytes
+//     backward    reads v logits a row, writes v
+//     together    both at once, where the gradient may take the logits' place: reads v logits, and again from the cache, and writes v.
+//                 Forward and backward after one another would move half as much again
+//     grid: rows          block: whole warps
+#include "common.cuh"
+
+constexpr float LOWEST = -3.4028234e38f;     // the smallest float: unlike −∞ it can be subtracted from itself
+
+struct Sums {
+    float top, total, plain;                 // the largest logit, Σ e^(x − top), Σ x
+};
+
+__device__ __forceinline__ Sums merged(Sums a, Sums b) {
+    float top = fmaxf(a.top, b.top);
+    return {top, a.total * __expf(a.top - top) + b.total * __expf(b.top - top), a.plain + b.plain};
+}
+
+// Of all threads of the block, in each of them.
+__device__ Sums merged_over_block(Sums mine) {
+    __shared__ Sums of_warp[32];
+    for (int step = 16; step; step /= 2) {
+        Sums other = {__shfl_xor_sync(0xffffffffu, mine.top, step), __shfl_xor_sync(0xffffffffu, mine.total, step),
+                      __shfl_xor_sync(0xffffffffu, mine.plain, step)};
+        mine = merged(mine, other);
+    }
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = mine;
+    __syncthreads();
+    Sums all = of_warp[0];
+    for (int i = 1; i < blockDim.x / 32; i++) all = merged(all, of_warp[i]);
+    return all;
+}
+
+struct Options { float smoothing, z_loss; };
+
+// L of a row, and its losses into memory.
+__device__ float row_losses(const real* logits, long long target, long long ignore, int v, Options options, float* loss, float* nll) {
+    Sums mine = {LOWEST, 0, 0};
+    for (int i = threadIdx.x; i < v / PACK; i += blockDim.x) {
+        Pack<real> x = pack(logits)[i];
+        float top = mine.top, total = 0;
+        for (int j = 0; j < PACK; j++) top = fmaxf(top, x[j]);
+        for (int j = 0; j < PACK; j++) {
+            total += __expf(x[j] - top);
+            mine.plain += x[j];
+        }
+        mine.total = mine.total * __expf(mine.top - top) + total;
+        mine.top = top;
+    }
+    Sums row = merged_over_block(mine);
+    float l = row.top + logf(row.total);
+    if (threadIdx.x == 0) {
+        float of_target = target == ignore ? 0.0f : l - (float)logits[target];
+        float smooth = options.smoothing > 0 ? options.smoothing * (l - row.plain / v) : 0.0f;       // without: no 0 · ∞
+        *nll = of_target;
+        *loss = target == ignore ? 0.0f : (1 - options.smoothing) * of_target + smooth + options.z_loss * l * l;
+    }
+    return l;
+}
+
+// logits and dx may be the same memory.
+__device__ void row_gradient(const real* logits, real* dx, long long target, long long ignore, int v, Options options, float l, float factor) {
+    for (int i = threadIdx.x; i < v / PACK; i += blockDim.x) {
+        Pack<real> x = pack(logits)[i];
+        for (int j = 0; j < PACK; j++) {
+            float share = (i * PACK + j == target ? 1 - options.smoothing : 0.0f) + options.smoothing / v;
+            float slope = (1 + 2 * options.z_loss * l) * __expf(x[j] - l) - share;
+            x.set(j, target == ignore ? 0.0f : factor * slope);
+        }
+        pack(dx)[i] = x;
+    }
+}
+
+extern "C" __global__ void cross_entropy_forward(
+    const real* __restrict__ logits,             // (rows, v)
+    const long long* __restrict__ targets,       // (rows)
+    float* __restrict__ lse,                     // (rows)
+    float* __restrict__ losses,                  // (rows)
+    float* __restrict__ nlls,                    // (rows)
+    int v, long long ignore, float smoothing, float z_loss) {
+    size_t row = blockIdx.x;
+    float l = row_losses(logits + row * v, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
+    if (threadIdx.x == 0) lse[row] = l;
+}
+
+extern "C" __global__ void cross_entropy_backward(
+    const real* __restrict__ logits,             // (rows, v)
+    const long long* __restrict__ targets,       // (rows)
+    const float* __restrict__ lse,               // (rows)
+    const float* __restrict__ factor,            // (1)
+    real* __restrict__ dx,                       // (rows, v)
+    int v, long long ignore, float smoothing, float z_loss) {
+    size_t row = blockIdx.x;
+    row_gradient(logits + row * v, dx + row * v, targets[row], ignore, v, {smoothing, z_loss}, lse[row], *factor);
+}
+
+extern "C" __global__ void cross_entropy_together(
+    real* __restrict__ logits,                   // (rows, v)
+    const long long* __restrict__ targets,       // (rows)
+    const float* __restrict__ factor,            // (1)
+    float* __restrict__ losses,                  // (rows)
+    float* __restrict__ nlls,                    // (rows)
+    int v, long long ignore, float smoothing, float z_loss) {
+    size_t row = blockIdx.x;
+    real* x = logits + row * v;
+    float l = row_losses(x, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
+    __syncthreads();                             // thread 0 still reads the target's logit
+    row_gradient(x, x, targets[row], ignore, v, {smoothing, z_loss}, l, *factor);
+}
