@@ -132,6 +132,13 @@ def test_large_heads_are_left_to_the_reference():
     assert y.tobytes() == REFERENCE.attention.forward(*arrays)[0].tobytes()
 
 
+def test_probabilities_to_look_at_come_from_the_reference_without_a_warning():
+    arrays = qkv(1, 4, 4, 2, 1, 4)
+    with no_fallback():
+        y, cache = ATTENTION.forward(*arrays, keep_probabilities=True)
+    assert np.allclose(cache.probabilities.sum(-1), 1) and len(ATTENTION.backward(y, cache)) == 3
+
+
 def test_what_makes_no_sense_is_refused_as_the_reference_refuses_it():
     with pytest.raises(ValueError, match="3 query heads can't share 2 key heads evenly"):
         ATTENTION.forward(*qkv(1, 2, 2, 3, 2, 4))

@@ -28,7 +28,7 @@ def check(variant, architecture):
 
 # But for those that take seconds to compile, which the slow test below holds to the same.
 QUICK = [variant for variant in nvrtc.variants() if (variant.pack > 1 or variant.file in nvrtc.WITHOUT_PACKS)
-         and not (variant.file == "flash_attention.cu" and "HEAD=128" in variant.define)]
+         and not ("HEAD=128" in variant.define)]
 
 
 @each(QUICK)

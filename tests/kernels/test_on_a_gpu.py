@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from kernels.cases import CASES
+from kernels.cases import CASES, TENSOR_CORES
 from kernels.test_operations import DTYPES, EVERY, exact, flat, no_fallback
 from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
@@ -78,6 +78,11 @@ def test_it_agrees_with_the_reference_in_float64_twice_with_the_same_bits(case, 
     assert_close(y, exact_y, PRECISIONS[dtype.name])
     assert_close(gradients, exact_gradients, PRECISIONS[dtype.name])
     assert all(a is b is None or a.tobytes() == b.tobytes() for a, b in zip(flat((y, gradients)), flat(again), strict=True))
+
+
+@pytest.mark.parametrize("case", TENSOR_CORES, ids=str)
+def test_tensor_cores_agree_with_the_reference_in_float64_twice_with_the_same_bits(case, device):
+    test_it_agrees_with_the_reference_in_float64_twice_with_the_same_bits(case, bfloat16, 0, device)
 
 
 def test_dropout_is_numpys_bit_for_bit(device):

@@ -100,7 +100,11 @@ def flat(x):
     return [part for each in x for part in flat(each)] if isinstance(x, tuple) else [x]
 
 
-@EVERY
+# Of attention those that meet every barrier: which keys are hidden makes no difference to a schedule.
+BARRIERS = ("tiles", "full tiles", "large head", "grouped query", "everything at once", "one query", "one query in packs")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.op != "attention" or case.name in BARRIERS], ids=str)
 @DTYPES
 def test_every_schedule_gives_the_same_bits(case, dtype):
     op, results = getattr(EMULATED, case.op), []

@@ -4,6 +4,8 @@ HOME, TESTS = "minillm/kernels/", "tests/kernels/"
 OPERATIONS, LAUNCHER, EMULATOR, UPDATES = (TESTS + f"test_{name}.py::" for name in ("operations", "launcher", "emulator", "updates"))
 AGREES = OPERATIONS + "test_it_agrees_with_the_reference_in_float64_with_every_access_checked"
 SAID = LAUNCHER + "test_what_is_wrong_with_an_argument_is_said"
+ATTENTION = TESTS + "test_attention.py::"
+TENSOR_CORES = ATTENTION + "test_tensor_cores_agree_with_the_reference_in_float64_with_every_access_checked"
 
 
 def of(file, *entries):
@@ -74,4 +76,35 @@ MUTANTS = [
          "        except ZeroDivisionError:\n            pass", EMULATOR + "test_a_damaged_file_in_the_cache_is_made_anew"),
         ("the checked build is the fast one", "*(CHECKED if checked else FAST)", "*FAST",
          EMULATOR + "test_what_a_gpu_would_take_badly_is_an_error_with_its_line")),
+    *of("attention.py",
+        ("the window is one too wide", "min(window, t + s)", "min(window + 1, t + s)", AGREES),
+        ("every attention is causal", "causal=int(causal)", "causal=1", AGREES),
+        ("a mask's own heads are forgotten", "(1, 1) if mask is None else mask.shape[:2]", "(1, 1) if mask is None else (mask.shape[0], 1)", AGREES),
+        ("the last keys get no gradient", '"attention_dkv", (blocks_for(s, TILE)', '"attention_dkv", (max(1, s // TILE)', AGREES),
+        ("scores are divided by e", "1 / sqrt(e) if scale", "1 / e if scale", AGREES),
+        ("probabilities aren't kept for looking at", "if keep_probabilities or not self.can", "if not self.can",
+         ATTENTION + "test_probabilities_to_look_at_come_from_the_reference_without_a_warning")),
+    *of("flash_attention.py",
+        ("heads of 24 go to the tensor cores", "q.shape[-1] % 16 == 0", "q.shape[-1] % 8 == 0", AGREES),
+        ("rows that begin anywhere go to the tensor cores", "launch.pack(q.dtype, q.shape[-1], q, *others) > 1", "q.size > 1",
+         ATTENTION + "test_the_kernels_agree_among_themselves"),
+        ("flash_dq has no room for dy", "step, 2 * TILE, given | dict(dq=dq)", "step, TILE, given | dict(dq=dq)", TENSOR_CORES),
+        ("the last keys get no block", '"flash_dkv", (blocks_for(s, TILE)', '"flash_dkv", (max(1, s // TILE)', TENSOR_CORES)),
+    *of("decode.py",
+        ("a large group's last heads are left out", "heads * blocks_for(h // heads, together)", "heads", AGREES),
+        ("the cache is copied to be read", "x if x.strides[-1] == x.itemsize else contiguous(x)", "contiguous(x)",
+         ATTENTION + "test_a_cache_is_read_where_it_lies"),
+        ("the keys behind the last whole part are left out", 'max(1, blocks_for(min(s, given["window"]), KEYS_OF_PART))',
+         'max(1, min(s, given["window"]) // KEYS_OF_PART)', OPERATIONS + "test_other_block_sizes_compute_the_same")),
+    *of("cross_entropy.py",
+        ("what is ignored counts", "np.maximum((targets != ignore).sum(), 1)", "np.maximum((targets == targets).sum(), 1)", AGREES),
+        ("the upstream gradient is ignored", "factor=ratio(logits, dloss, n)", "factor=ratio(logits, 1.0, n)", AGREES),
+        ("the gradient made with the loss isn't divided by n", "factor=ratio(x, 1.0, n)", "factor=ratio(x, 1.0, 1.0)", AGREES),
+        ("evaluation makes gradients", "self.with_gradients.forward if gradients else super().forward", "self.with_gradients.forward",
+         TESTS + "test_cross_entropy.py::test_evaluation_makes_no_gradients")),
+    *of("launcher.py",
+        ("strides are counted in bytes", "stride // x.itemsize for stride in x.strides[:-1]", "stride for stride in x.strides[:-1]",
+         LAUNCHER + "test_a_strided_array_may_be_a_view_and_its_strides_are_filled_in"),
+        ("rows of a view may begin anywhere", "and all(step % of == 0 for step in steps)", "",
+         LAUNCHER + "test_a_strided_array_may_be_a_view_and_its_strides_are_filled_in")),
 ]
