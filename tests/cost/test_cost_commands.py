@@ -79,6 +79,7 @@ def test_a_wrong_flag_is_exit_code_2(capsys, words):
     assert called(capsys, *words)[0] == 2
 
 
+@pytest.mark.slow
 def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(six_nd, "validate", lambda: six_nd.Trial((six_nd.run("llama-nano", 8),)))
     code, out, _ = called(capsys, "flops", "--validate", "--png", tmp_path / "trial.png")
