@@ -54,9 +54,9 @@ def test_what_presets_toml_says_of_a_preset_is_in_its_recipe():
 
 def test_a_file_changes_single_fields_of_a_preset_and_keeps_the_others(tmp_path):
     path = tmp_path / "run.toml"
-    path.write_text('[model]\npreset = "llama-nano"\nnum_layers = 3\n[data]\ndata = "stdlib"\n[training]\nsteps = 7\n')
+    path.write_text('[model]\npreset = "llama-nano"\nnum_layers = 3\ninitialisation = "gpt2"\n[data]\ndata = "stdlib"\n[training]\nsteps = 7\n')
     preset, recipe = Recipe.preset("llama-nano"), Recipe.read(path)
-    assert recipe == preset.replace(num_layers=3, data=("stdlib",), steps=7)
+    assert recipe == preset.replace(num_layers=3, initialisation="gpt2", data=("stdlib",), steps=7)
     assert recipe.training.lr == preset.training.lr != Settings().lr, "what we found good for the preset is gone"
 
 
