@@ -51,7 +51,8 @@ class Attention(KernelOperation):
         (b, t, h, _), (_, s, heads, _), empty = y.shape, arrays["k"].shape, self.launch.empty
         dy = contiguous(dy, y.dtype)
         d, dq, dk, dv = empty(y, lse.shape, "float32"), *(empty(y, arrays[name].shape) for name in "qkv")
-        self.launch("attention.cu", "attention_d", y.dtype, grid=blocks_for(b * t * h, WARPS), block=32 * WARPS, define=self.define(y), dy=dy, y=y, d=d)
+        self.launch("attention.cu", "attention_d", y.dtype, grid=blocks_for(b * t * h, WARPS), block=32 * WARPS, define=self.define(y),
+                    dy=dy, y=y, d=d)
         given = arrays | options | dict(k=contiguous(arrays["k"]), v=contiguous(arrays["v"]), dy=dy, lse=lse, d=d)
         if t > 1 and fits(self.launch, *(given[name] for name in ("q", "k", "v", "dy"))):
             flash_backward(self.launch, dq=dq, dk=dk, dv=dv, **given)

@@ -12,16 +12,21 @@ LONG = {"long": (((3, 400),),), "packs": (((2, 40),),)}
 ALL_OF_LOSS = dict(label_smoothing=0.2, z_loss=0.1)
 
 LARGER = [
-    *cases("cross_entropy", packs=(((5, 40), ids(5, below=40)), ALL_OF_LOSS), wide=(((3, 2100), ids(3, below=2100)), ALL_OF_LOSS),
+    *cases("cross_entropy", packs=(((5, 40), ids(5, below=40)), ALL_OF_LOSS),
+           wide=(((3, 2100), ids(3, below=2100)), ALL_OF_LOSS),
            several_packs=(((3, 2560), ignoring(ids(3, below=2560), 1)),), odd_and_wide=(((2, 3, 301), ids(2, 3, below=301)), ALL_OF_LOSS)),
     *cases("linear_cross_entropy", packs=(((7, 16), (40, 16), ignoring(ids(7, below=40), 2)), dict(chunk=3) | ALL_OF_LOSS),
            wide=(((3, 8), (600, 8), ids(3, below=600)),)),
-    *cases("attention", tiles=(qkv(1, 37, 37, 4, 2, 20),), whole_tiles=(qkv(1, 32, 32, 2, 1, 32),), long_window=(qkv(1, 40, 40, 2, 1, 4), dict(window=9)),
+    *cases("attention", tiles=(qkv(1, 37, 37, 4, 2, 20),), whole_tiles=(qkv(1, 32, 32, 2, 1, 32),),
+           long_window=(qkv(1, 40, 40, 2, 1, 4), dict(window=9)),
            full_tiles=(qkv(2, 19, 35, 2, 2, 17), dict(causal=False)), tiles_both_ways=(qkv(1, 35, 35, 2, 1, 4), dict(window=7, causal=False)),
            documents_in_tiles=(qkv(2, 18, 35, 2, 1, 4), dict(documents=np.sort(ids(2, 35, below=4)))),
            mask_over_tiles=(qkv(2, 18, 35, 4, 2, 4), dict(mask=bools(1, 4, 18, 35), causal=False)),
-           tiles_that_see_nothing=(qkv(1, 40, 20, 2, 1, 4),), large_head=(qkv(1, 3, 5, 2, 2, 128),), one_query=(qkv(2, 1, 70, 6, 2, 4), dict(mask=bools(2, 1, 1, 70))), one_query_and_window=(qkv(1, 1, 40, 5, 1, 4), dict(window=33)),
-           one_query_in_packs=(qkv(1, 1, 20, 2, 2, 16), dict(documents=ids(1, 20, below=2))), large_scores=(qkv(1, 20, 20, 2, 1, 4), dict(scale=4.0))),
+           tiles_that_see_nothing=(qkv(1, 40, 20, 2, 1, 4),), large_head=(qkv(1, 3, 5, 2, 2, 128),),
+           packs_but_no_tensor_cores=(qkv(1, 3, 4, 2, 1, 24),), one_query=(qkv(2, 1, 70, 6, 2, 4), dict(mask=bools(2, 1, 1, 70))),
+           one_query_and_window=(qkv(1, 1, 40, 5, 1, 4), dict(window=33)),
+           one_query_in_packs=(qkv(1, 1, 20, 2, 2, 16), dict(documents=ids(1, 20, below=2))),
+           large_scores=(qkv(1, 20, 20, 2, 1, 4), dict(scale=4.0))),
     *cases("linear", many_rows=(((2100, 3), (3, 70), (70,)),), packs=(((9, 8), (8, 40), (40,)),)),
     *cases("embedding", packs=((ids(5, 7, below=4), (9, 24)),), wide=((ids(40, below=3), (3, 300)),)),
     *cases("rope", packs=(((2, 5, 3, 16),),), interleaved_packs=(((2, 5, 3, 16),), dict(pairing="interleaved")), long=(((3, 9, 2, 40),),),
@@ -38,10 +43,12 @@ LARGER = [
 
 # For bfloat16 alone: attention on tensor cores, whose tiles are of 64 rows. Three tiles on the way: then the first one's place is used again.
 TENSOR_CORES = cases(
-    "attention", three_tiles=(qkv(1, 20, 140, 3, 1, 16),), causal=(qkv(1, 70, 70, 2, 1, 16),), whole_tiles=(qkv(1, 64, 128, 1, 1, 32), dict(causal=False)),
+    "attention", three_tiles=(qkv(1, 20, 140, 3, 1, 16),), causal=(qkv(1, 70, 70, 2, 1, 16),),
+    whole_tiles=(qkv(1, 64, 128, 1, 1, 32), dict(causal=False)),
     window=(qkv(1, 150, 150, 2, 2, 16), dict(window=20)), window_both_ways=(qkv(1, 100, 100, 1, 1, 16), dict(window=5, causal=False)),
     documents=(qkv(2, 18, 70, 2, 1, 16), dict(documents=np.sort(ids(2, 70, below=3)))),
-    mask=(qkv(2, 65, 70, 2, 1, 16), dict(mask=bools(2, 2, 65, 70), causal=False)), mask_for_all=(qkv(2, 3, 7, 2, 1, 96), dict(mask=bools(1, 1, 3, 7))),
+    mask=(qkv(2, 65, 70, 2, 1, 16), dict(mask=bools(2, 2, 65, 70), causal=False)),
+    mask_for_all=(qkv(2, 3, 7, 2, 1, 96), dict(mask=bools(1, 1, 3, 7))),
     rows_that_see_nothing=(qkv(1, 100, 30, 1, 1, 16),), keys_that_nobody_sees=(qkv(1, 10, 90, 2, 1, 16), dict(window=3)),
     window_of_none=(qkv(1, 3, 4, 2, 1, 16), dict(window=0)), large_head=(qkv(1, 20, 5, 2, 1, 128), dict(causal=False)),
     negative_scale=(qkv(1, 20, 20, 2, 1, 64), dict(scale=-0.5)))

@@ -23,7 +23,8 @@ DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=s
 OTHER_SIZES = {
     norms: [dict(WARPS=1, BLOCKS=512), dict(WARPS=8, BLOCKS=3)], embedding: [dict(WARPS=1), dict(WARPS=32)],
     activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=1), dict(THREADS=33)],
-    attention: [dict(TILE=8, WARPS=1)], decode: [dict(SLOTS=4, KEYS_OF_PART=16, MOST_TOGETHER=2, WARPS=1)], cross_entropy: [dict(THREADS=32), dict(THREADS=512)],
+    attention: [dict(TILE=8, WARPS=1)], decode: [dict(SLOTS=4, KEYS_OF_PART=16, MOST_TOGETHER=2, WARPS=1)],
+    cross_entropy: [dict(THREADS=32), dict(THREADS=512)],
 }
 
 
