@@ -84,7 +84,7 @@ def demo(out: Path, recipe: Recipe | None = None, progress: bool = True, num_jud
 def report(out: Path, outcome: Outcome, num_judged: int) -> None:
     from .model import load
     result, prepared = outcome.result, outcome.prepared
-    print(f"Loss {result.loss:.3f} nats per token, {result.validation:.3f} on tales it has not seen; the curve is in {out / PICTURE}.")
+    print(f"Loss {result.loss:.3f} nats per token, {result.validation:.3f} on tales it has not seen; the curve is in {out / PICTURE}.\n{outcome.speed}")
     print(f"Is that normal? {outcome.normal}\n" if outcome.normal else "", end="")
 
     folder = checkpoint.folders(out)[-1]

@@ -78,6 +78,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
+    print(outcome.speed)
     if outcome.normal:
         print(f"Is it normal? {outcome.normal}")
     if outcome.prepared.tokenizer is not None:

@@ -16,7 +16,7 @@ from ..data import tales
 from ..files import write_file
 from . import bands, checkpoint
 from .loop import Result, train
-from .metrics import read
+from .metrics import read, speed
 from .prepare import Prepared, prepare
 from .recipe import Recipe
 from .run_folder import claimed
@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
     result: Result
     prepared: Prepared
     normal: str                     # whether the loss lies where it usually does, as a sentence; "" where nobody knows
+    speed: str                      # how fast it was, as a sentence
 
 
 def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", ops: Any = None, progress: bool = False,
@@ -52,8 +53,8 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
             draw(out, band, least_loss(recipe, prepared))
         except OSError as problem:               # must not hide what train has to say
             print(f"minillm: {out / PICTURE} can't be drawn: {problem}.", file=sys.stderr)
-    normal = "" if band is None else band.judge([line["loss"] for line in read(out / METRICS)])
-    return Outcome(result, prepared, normal)
+    lines = read(out / METRICS)
+    return Outcome(result, prepared, "" if band is None else band.judge([line["loss"] for line in lines]), speed(lines))
 
 
 def draw(out: Path, band: Any = None, floor: float | None = None) -> None:

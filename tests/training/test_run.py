@@ -246,3 +246,10 @@ def test_without_its_recipe_a_run_can_not_go_on(text, tmp_path):
     (tmp_path / "run" / "recipe.json").unlink()
     with pytest.raises(ValueError, match="has no recipe.json"):
         run(tiny(text, steps=1), tmp_path / "run", resume=True)
+
+
+def test_a_runs_speed_is_told_by_its_medians_against_peaks_that_are_named():
+    lines = [{"step": i, "loss": 1.0, "tokens_per_second": 1000.0 * i, "mfu_measured": i / 10} for i in (1, 2, 6)]
+    assert speed(lines) == "2,000 tokens/s, 20.0% of the rate of large matrix products here."
+    assert speed([{"step": 0, "loss": 1.0, "tokens_per_second": 5.0}]) == "5 tokens/s.", "without a peak there is no share of it"
+    assert speed([]) == ""
