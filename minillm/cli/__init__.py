@@ -124,7 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"minillm: {problem}", file=sys.stderr)
         sys.exit(1)
     except MemoryError as problem:
-        print(f"minillm: there isn't enough memory{f' ({problem})' if str(problem) else ''}. Take a smaller model, or smaller batches.", file=sys.stderr)
+        said = f" ({problem})" if str(problem) else ""
+        print(f"minillm: there isn't enough memory{said}. Take a smaller model, or smaller batches.", file=sys.stderr)
         sys.exit(1)
     except Exception as bug:
         where = traceback.extract_tb(bug.__traceback__)[-1]

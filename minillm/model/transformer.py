@@ -220,6 +220,7 @@ def _array_module(device: str) -> Any:
         try:
             cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as problem:
-            raise ValueError(f'device = "cuda" needs an NVIDIA GPU and its driver, and finds none ({problem}). `minillm doctor` says what is missing.') from None
+            raise ValueError(f'device = "cuda" needs an NVIDIA GPU and its driver, and finds none ({problem}). '
+                             "`minillm doctor` says what is missing.") from None
         return cupy
     raise ValueError(f'The device is "cpu" or "cuda", not {device!r}.')

@@ -33,7 +33,8 @@ OTHER = {"steps": 9, "lr": 0.1, "final_lr": 0.2, "schedule": "wsd", "warmup_step
          "clip": 2.0, "ema": 0.5, "label_smoothing": 0.1, "z_loss": 0.1,
          "d_ff": 32, "num_layers": 1, "dropout": 0.1, "initialisation": "fan_in", "tied": True,
          "batch_size": 4, "context": 16, "order": "packed", "validation": 0.2, "vocab_size": 310}
-FREE = {"seed": 9, "micro_batches": 3, "recompute": True, "evaluate_every": 1, "evaluate_batches": 1, "checkpoint_every": 1, "sample_every": 1, "keep": 9}
+FREE = {"seed": 9, "micro_batches": 3, "recompute": True, "evaluate_every": 1, "evaluate_batches": 1, "checkpoint_every": 1,
+        "sample_every": 1, "keep": 9}
 
 
 def test_the_lists_below_name_every_setting_of_training():
