@@ -11,7 +11,7 @@ from minillm import load
 from minillm.cost.mfu import Meter
 from minillm.training import TrainingProblem, checkpoint
 from minillm.training import run as run_module
-from minillm.training.metrics import Metrics, read
+from minillm.training.metrics import Metrics, read, speed
 from minillm.training.recipe import Recipe
 from minillm.training.run import run
 from tiny_run import TRAINING, tiny, written
