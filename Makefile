@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help test test-slow test-oracles wheel-check bench doctor clean
+.PHONY: help demo test test-slow test-oracles wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -13,6 +13,9 @@ help:            ## this list
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
+
+demo: .venv/installed            ## from nothing to a model that tells stories, in under three minutes
+	$(BIN)/minillm demo
 
 test: .venv/installed            ## the default tests, in parallel (a few minutes)
 	$(BIN)/python -m pytest -n auto
@@ -29,6 +32,7 @@ wheel-check: .venv/installed     ## build the wheel, install it in a fresh place
 bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers, tokenizers and tiktoken (about 15 minutes)
 	$(BIN)/python benchmarks/cpu.py --compile
 	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
 

@@ -12,6 +12,8 @@ import contextvars
 import functools
 import os
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,8 +25,8 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-__all__ = ["Any", "Bool", "Float", "Int", "Flops", "Work", "add_at", "added", "bfloat16", "blas_threads", "erf", "here",
-           "in_threads", "num_threads", "place", "reuse_memory", "rows_of", "set_num_threads", "wide", "xp"]
+__all__ = ["Any", "Bool", "Float", "Int", "Flops", "Turns", "Work", "add_at", "added", "bfloat16", "blas_threads", "erf", "here",
+           "in_threads", "in_turn", "num_threads", "place", "reuse_memory", "rows_of", "set_num_threads", "wide", "xp"]
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -213,6 +215,50 @@ def in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any
 
     started = [_pool(_threads).submit(contextvars.copy_context().run, run, item) for item in items]
     return [future.result() for future in started]
+
+
+class Turns:
+    """The order in which threads add to arrays that they share: for each array number 0 first, then number 1, and so on, and from the
+    last again to number 0, so that a sum has the same bits every time. Each array has turns of its own: number 1 adds to one while
+    number 0 is already at the next."""
+
+    def __init__(self, count: int):
+        self.added = [Counter() for _ in range(count)]      # how often each number has added to each array
+        self.left = [False] * count
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, number: int) -> Iterator[None]:
+        """Inside, `in_turn` waits for the number before."""
+        token = _take_turn.set(functools.partial(self._take, number))
+        try:
+            yield
+        finally:
+            _take_turn.reset(token)
+            with self.changed:                   # also after an error: nobody shall wait for it
+                self.left[number] = True
+                self.changed.notify_all()
+
+    @contextlib.contextmanager
+    def _take(self, number: int, array: Any) -> Iterator[None]:
+        mine, before = self.added[number], self.added[number - 1]       # before number 0 comes the last one, with the round before
+        with self.changed:
+            self.changed.wait_for(lambda: self.left[number - 1] or before[id(array)] - mine[id(array)] == (number > 0))
+        try:
+            yield
+        finally:
+            with self.changed:
+                mine[id(array)] += 1
+                self.changed.notify_all()
+
+
+_take_turn: contextvars.ContextVar[Callable | None] = contextvars.ContextVar("take_turn", default=None)
+
+
+def in_turn(array: Any) -> contextlib.AbstractContextManager:
+    """`with in_turn(dw): …` around what adds to an array that slices of a batch may share. Where there are none, nobody waits."""
+    take = _take_turn.get()
+    return contextlib.nullcontext() if take is None else take(array)
 
 
 @functools.cache

@@ -25,10 +25,10 @@ def figure(columns: int = 1, width: float = 6.4, height: float = 4.0) -> tuple[A
     return made, list(axes)
 
 
-def save(made: Any, path: str | Path) -> None:
+def save(made: Any, path: str | Path, **options: Any) -> None:
     import matplotlib
     with matplotlib.rc_context(STYLE):
-        made.savefig(path)
+        made.savefig(path, **options)
 
 
 def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:
@@ -114,3 +114,28 @@ def vocabulary(name: str, kinds: Mapping[str, float], lengths: Sequence[int], pa
     right.set_ylabel("number of tokens")
     made.suptitle(name)
     save(made, path)
+
+
+def losses(lines: Sequence[Mapping[str, Any]], path: str | Path, band: Any = None, floor: float | None = None, **options: Any) -> None:
+    """A run's loss over its steps, from the lines of metrics.jsonl. band: a training.bands.Band; floor: the least possible loss."""
+    from matplotlib.ticker import LogLocator
+    made, (axes,) = figure()
+    steps = [line["step"] + 1 for line in lines]
+    axes.plot(steps, [line["loss"] for line in lines], linewidth=0.6, alpha=0.35)
+    window = 20
+    means = [sum(line["loss"] for line in lines[max(0, i - window + 1):i + 1]) / min(i + 1, window) for i in range(len(lines))]
+    axes.plot(steps, means, color=COLOURS[0], label=f"training (mean of {window} steps)")
+    if measured := [(line["step"] + 1, line["validation"]) for line in lines if line.get("validation") is not None]:
+        axes.plot(*zip(*measured), "o", markersize=4, color=COLOURS[1], label="validation")
+    if band is not None:
+        axes.fill_between(band.steps, band.low, band.high, color=COLOURS[2], alpha=0.2, linewidth=0, label=f"where {band.seeds} other runs lay")
+    if floor is not None:
+        axes.axhline(floor, color=COLOURS[6], linewidth=0.8, linestyle="--", label="the least possible: the corpus's entropy")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats per token)")
+    axes.set_yscale("log")                       # else nothing could be seen but the fall of the first steps
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.legend()
+    save(made, path, **options)

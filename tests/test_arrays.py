@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -105,3 +106,58 @@ def test_threads_know_the_place_they_were_started_from_and_hand_errors_on(four_t
 def test_no_threads_at_all_is_refused():
     with pytest.raises(ValueError, match="1 or more"):
         arrays.set_num_threads(0)
+
+
+@pytest.mark.parametrize("slowest", [0, 3])
+def test_turns_come_in_order_for_each_array_apart(slowest, four_threads):
+    """Whoever is slow and whoever is quick: each array sees 0, 1, 2, 3, twice."""
+    seen, turns = ([], []), arrays.Turns(4)
+
+    def add(number):
+        with turns.of(number):
+            for which in (0, 0, 1, 1):
+                time.sleep(0.005 * (3 - abs(slowest - number)))
+                with arrays.in_turn(seen[which]):
+                    seen[which].append(number)
+
+    arrays.in_threads(add, range(4))
+    assert seen == ([0, 1, 2, 3] * 2, [0, 1, 2, 3] * 2)
+
+
+def test_a_number_is_already_at_the_next_array_while_another_is_at_the_first(four_threads):
+    first, second, turns, both = [], [], arrays.Turns(2), threading.Barrier(2, timeout=15)
+
+    def add(number):
+        with turns.of(number):
+            with arrays.in_turn(first):
+                if number == 1:
+                    both.wait()
+            with arrays.in_turn(second):
+                if number == 0:
+                    both.wait()
+        return number
+
+    assert arrays.in_threads(add, range(2)) == [0, 1]
+
+
+def test_an_error_keeps_nobody_waiting(four_threads):
+    turns, total = arrays.Turns(3), []
+
+    def add(number):
+        with turns.of(number):
+            if number == 0:
+                raise ValueError("number 0 fell over")
+            with arrays.in_turn(total):
+                total.append(number)
+
+    with pytest.raises(ValueError, match="number 0 fell over"):
+        arrays.in_threads(add, range(3))
+    deadline = time.monotonic() + 60
+    while len(total) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sorted(total) == [1, 2]
+
+
+def test_outside_of_turns_nobody_waits():
+    with arrays.in_turn(np.zeros(3)):
+        pass

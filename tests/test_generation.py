@@ -446,6 +446,16 @@ def test_a_stream_gives_each_token_before_the_next_is_computed():
         assert len(passes) == count
 
 
+def test_a_prompt_stands_after_the_end_of_another_text_as_documents_do_in_training():
+    m, _ = chain(*b"abcd")
+    tokenizer = Pieces(b"<|endoftext|>", b"b", b"c", b"d", special={"<|endoftext|>": 0})
+    read, seen = minillm.generation.writer.BigramReader, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minillm.generation.writer.BigramReader", lambda model, prompts, n: seen.append(prompts) or read(model, prompts, n))
+        list(stream_text(m, tokenizer, "b", max_new_tokens=1))
+    assert seen == [[[0, 1]]]
+
+
 def test_an_empty_text_begins_with_the_end_of_another_and_a_text_ends_there():
     m, _ = chain(*b"abcd")
     tokenizer = Pieces(b"<|endoftext|>", b"b", b"c", b"d", special={"<|endoftext|>": 0})

@@ -3,11 +3,14 @@
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import flops, memory, profile, tokenizer
+from minillm.cli import evaluate, flops, memory, profile, tokenizer
+
+SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
 
 
 def doctor(json: bool = False) -> int:
@@ -20,13 +23,28 @@ def doctor(json: bool = False) -> int:
     return doctor.run(json)
 
 
+def demo(out: Path = Path("runs/demo"), resume: bool = False) -> int:
+    """Train a model that tells stories, from nothing, in under three minutes; and see how good it is.
+
+    Args:
+        out: the folder for the run; if it is there already, the next free name (demo-2, …)
+        resume: go on with a demo that was stopped
+    """
+    from minillm import demo
+    folder = out if resume else demo.fresh(out)
+    stopped_by = demo.demo(folder, progress=sys.stderr.isatty()).result.stopped_by
+    if stopped_by:
+        print(f"Stopped by {stopped_by}, and saved. Go on with: minillm demo --out {folder} --resume")
+    return SIGNAL_CODES.get(stopped_by, 0)
+
+
 def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
              top_p: float | None = None, min_p: float | None = None, repetition_penalty: float | None = None, stop: tuple[str, ...] = (),
              seed: int = 0) -> int:
     """Let a model write: the text appears as it is written.
 
     Args:
-        run: the folder of a trained model
+        run: a training run, one of its checkpoints, or a model's folder
         prompt: the text to continue; without one, the model begins a text of its own
         max_new_tokens: how many tokens to write at most
         temperature: below 1 more predictable, above 1 more surprising, 0 always the likeliest token
@@ -51,6 +69,19 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
     return 0
 
 
+def train(arguments: list[str]):
+    """Train a model on text or on token shards, with everything that a run needs to survive."""
+    from minillm.cli.train import command       # which imports all of training
+    return command(arguments)
+
+
+class Flexible:
+    """A command whose flags depend on the arguments: `make(arguments)` is the function."""
+
+    def __init__(self, make):
+        self.make = make
+
+
 class Group(dict):
     """Commands under a common first word: `minillm tokenizer train`."""
 
@@ -62,11 +93,14 @@ class Group(dict):
 # A command is a function: its signature becomes the flags, its docstring the help.
 COMMANDS = Group(
     "How language models are pretrained, by a real system that a person can read in an evening.",
+    demo=demo,
     doctor=doctor,
+    evaluate=evaluate.evaluate,
     flops=flops.flops,
     generate=generate,
     memory=memory.memory,
     profile=profile.profile,
+    train=Flexible(train),
     tokenizer=Group("Tokenizers: learn one from text, encode files with it, look at it, compare several.", train=tokenizer.train,
                     encode=tokenizer.encode, decode=tokenizer.decode, inspect=tokenizer.inspect, compare=tokenizer.compare),
 )
@@ -85,7 +119,13 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (ValueError, OSError) as problem:     # bad input, as a sentence
+        if isinstance(problem, OSError) and problem.strerror:                # the system's words, without its number
+            problem = f"{problem.filename}: {problem.strerror}." if problem.filename else f"{problem.strerror}."
         print(f"minillm: {problem}", file=sys.stderr)
+        sys.exit(1)
+    except MemoryError as problem:
+        said = f" ({problem})" if str(problem) else ""
+        print(f"minillm: there isn't enough memory{said}. Take a smaller model, or smaller batches.", file=sys.stderr)
         sys.exit(1)
     except Exception as bug:
         where = traceback.extract_tb(bug.__traceback__)[-1]
@@ -101,7 +141,8 @@ def run(arguments: list[str] | None = None) -> int:
     while arguments and isinstance(group.get(arguments[0]), Group):
         words.append(arguments.pop(0))
         group = group[words[-1]]
-    commands = {name: described(command) for name, command in group.items()}
+    commands = {name: command.make(arguments[1:]) if isinstance(command, Flexible) and arguments[:1] == [name] else described(command)
+                for name, command in group.items()}
     if len(commands) == 1:                       # tyro would drop the name of an only command
         commands["help"] = lambda: run([*words[1:], "--help"])
     return tyro.extras.subcommand_cli_from_dict(commands, prog=" ".join(words), description=group.help, args=arguments) or 0
@@ -109,9 +150,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def described(command):
     """A command, or in place of a group something that carries its help for the list of commands."""
-    if not isinstance(command, Group):
+    if not isinstance(command, Group | Flexible):
         return command
 
     def listed() -> int: ...
-    listed.__doc__ = command.help
+    listed.__doc__ = command.help if isinstance(command, Group) else command.make.__doc__
     return listed

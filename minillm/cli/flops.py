@@ -30,7 +30,7 @@ def flops(config: Annotated[str | None, tyro.conf.Positional] = None, /, tokens:
         price: Of one device for an hour, in any currency.
         seq_len: Tokens in a text (default: the length that the model was made for).
         convention: How to count FLOPs for the plan and the MFU: exact, 6nd, kaplan, chinchilla, palm, megatron, nanogpt or llmc.
-        dtype: What the devices compute in: fp32, bf16 or fp16.
+        dtype: What the devices compute in: fp32, tf32, bf16 or fp16.
         zero: What the devices share of the training states: 0 nothing, 1 Adam's, 2 and gradients, 3 and weights.
         micro_batch: Texts that a device works on at once.
         recompute: Keep only each block's input for backward, and compute the rest again: yes, no, or auto (if it doesn't fit otherwise).
@@ -46,6 +46,8 @@ def flops(config: Annotated[str | None, tyro.conf.Positional] = None, /, tokens:
         raise ValueError("Name a model, such as gpt2 or llama3-8b, or a file with its config; or give --validate.")
     if png is not None:
         raise ValueError("--png is the picture of --validate.")
+    if gpus is None and (peak or device_memory):
+        raise ValueError("--peak and --device-memory describe a device: name it with --gpus.")
     from minillm.cost import plan, report
     shape = plan.config_named(config)
     devices = gpus and plan.devices_named(gpus, dtype=dtype, peak=peak and plan.number(peak, "device's peak"),

@@ -25,13 +25,13 @@ def profile(preset: str = "llama-nano", batch: int = 8, seq_len: int | None = No
     from dataclasses import asdict
 
     from minillm.arrays import set_num_threads
-    from minillm.cost import plan, report
-    from minillm.cost.profile import of_step
+    from minillm.cost import plan
+    from minillm.training.profile import of_step
     if threads is not None:
         set_num_threads(threads)
     config = plan.config_named(preset)
     found = of_step(config, batch, config.max_seq_len if seq_len is None else seq_len, steps, dtype, recompute)
-    print(json_format.dumps(asdict(found), indent=2) if json else report.of_profile(preset, found))
+    print(json_format.dumps(asdict(found), indent=2) if json else f"{preset}\n{found}")
     if png is not None:
         from minillm import plot
         points = {line.op: (line.intensity, line.rate, line.seconds / found.timed_seconds) for line in found.lines}

@@ -18,16 +18,18 @@ def train(files: Files, /, vocab_size: int = 4096, out: Path = Path("tokenizer.j
         files: Texts, in UTF-8.
         vocab_size: How many tokens, the 256 bytes and the special tokens among them.
         out: *.json (Hugging Face), *.tiktoken, or a folder for transformers.
-        pattern: How a text is cut into pieces: none, whitespace, gpt2, gpt4, o200k, llama3, qwen2, or a regular expression.
+        pattern: How a text is cut into pieces: none, whitespace, gpt2, gpt4, o200k, llama3, qwen2, or a regular expression. (bpe)
         special_tokens: Tokens that no text contains by chance. They get the last ids.
         model: bpe or unigram.
-        tie: Which of two equally frequent pairs is merged first: greatest-bytes or oldest-ids.
+        tie: Which of two equally frequent pairs is merged first: greatest-bytes or oldest-ids. (bpe)
         min_count: Leave pairs alone that occur less often.
         processes: How many at once (default: one a core). The result doesn't depend on it.
     """
     from minillm.tokenizer import Tokenizer
+    from minillm.tokenizer.formats import check_path
     from minillm.tokenizer.report import compression, longest, visible
-    tokenizer = Tokenizer.train(existing(files), vocab_size, pattern, special_tokens, model=model, tie=tie, min_count=min_count,
+    check_path(out, model)
+    tokenizer = Tokenizer.train(texts(files), vocab_size, pattern, special_tokens, model=model, tie=tie, min_count=min_count,
                                 processes=processes, progress=sys.stderr.isatty())
     tokenizer.save(out)
     print(f"{out}: {tokenizer.vocab_size:,} tokens, {compression(tokenizer)['English']:.2f} bytes per token of plain English. "
@@ -48,7 +50,7 @@ def encode(files: Files, /, tokenizer: Path, out: Path, end_of_document: str | N
         processes: How many at once (default: one a core).
     """
     from minillm.data.shards import open_shard
-    paths = load(tokenizer).encode_file(existing(files), out, end_of_document=end_of_document, shard_tokens=shard_tokens,
+    paths = load(tokenizer).encode_file(texts(files), out, end_of_document=end_of_document, shard_tokens=shard_tokens,
                                         processes=processes, progress=sys.stderr.isatty())
     headers = [open_shard(path).header for path in paths]
     size = sum(path.stat().st_size for path in files)
@@ -68,6 +70,8 @@ def decode(ids: Annotated[list[str], tyro.conf.Positional], /, tokenizer: Path) 
     from minillm.data.shards import open_shard
     from minillm.tokenizer.streaming import StreamDecoder
     loaded = load(tokenizer)
+    if not ids:
+        raise ValueError("Name at least one token id or shard (*.bin).")
     if not any(word.endswith(".bin") for word in ids):
         print(loaded.decode([number(word) for word in ids]))
         return 0
@@ -95,7 +99,7 @@ def inspect(tokenizer: Path, /, text: str | None = None, file: Path | None = Non
     if text is not None and file is not None:
         raise ValueError("Give --text or --file, not both.")
     if file:
-        text = existing([file])[0].read_text(encoding="utf-8", errors="replace")
+        text = texts([file])[0].read_text(encoding="utf-8", errors="replace")
     shown = text or report.KINDS["English"] + report.KINDS["Python"]
     print(report.coloured(loaded, shown).rstrip("\n"))
     count = len(loaded.encode(shown, allowed_special="all"))
@@ -113,12 +117,14 @@ def compare(tokenizers: Files, /, file: Path, png: Path | None = None) -> int:
     """Put several tokenizers side by side on a file.
 
     Args:
-        tokenizers: Files or folders, two or more.
+        tokenizers: Files or folders, one or more.
         file: The text to encode.
         png: Also draw a picture there: bytes per token on the file and on each kind of text.
     """
     from minillm.tokenizer import report
-    text = existing([file])[0].read_text(encoding="utf-8", errors="replace")
+    text = texts([file])[0].read_text(encoding="utf-8", errors="replace")
+    if not tokenizers:
+        raise ValueError("Name at least one tokenizer.")
     named = {name_of(path, tokenizers): load(path) for path in tokenizers}
     rows = report.compare(named, text)
     print(report.table(["tokenizer", "vocabulary", "tokens", "bytes/token", "characters/token", "longest used"],
@@ -145,6 +151,13 @@ def existing(paths: list[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ValueError(f"There is no file {path}.")
+    return paths
+
+
+def texts(paths: list[Path]) -> list[Path]:
+    """The paths of files that are there."""
+    if folder := next((path for path in existing(paths) if path.is_dir()), None):
+        raise ValueError(f"{folder} is a folder; name the files in it.")
     return paths
 
 

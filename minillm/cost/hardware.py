@@ -99,6 +99,16 @@ def reported(name: str) -> Device | None:
     return None
 
 
+def data_sheet_peak(device: str, dtype: str) -> float | None:
+    """FLOP/s that the data sheet promises for this machine's "cuda" device in a NumPy dtype; None for what the table doesn't know, and for
+    "cpu": a processor's rate depends on clocks and instructions that its name doesn't tell."""
+    if device != "cuda":
+        return None
+    import cupy
+    found = reported(cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode())
+    return None if found is None else found.peak.get({"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}.get(dtype, dtype))
+
+
 def mfu(flops_per_second: float, device: Device | None, devices: int = 1, dtype: str = "bf16") -> float | None:
     """The share of the peak; None where the peak isn't known."""
     if device is None or dtype not in device.peak:

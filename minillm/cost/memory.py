@@ -14,20 +14,22 @@ Sharded over D devices (ZeRO, Rajbhandari et al. 2020), each keeps 1/D of: Adam'
 Activations: what forward leaves for backward. In one block, for n = b · t rows (a: bytes of an activation, s: of the sums and
 statistics beside them, which are float32 where a is 2):
 
-    inputs of the matrices       a · n · (2d + f)                  queries, keys and values share one; its output reads attention's y
+    inputs of the matrices       a · n · (2d + f)                  queries, keys and values share one; the output matrix reads y, below
     attention                    a · n · (2he + 2ke) + s · n · h   q, y, k, v, and a log-sum-exp for each query
     activation                   a · n · 3f  (SwiGLU)  or  a · n · f
     norms                        a · n · 2d + s · n · (2 or 4)     x, and its root mean square, or mean and deviation
     RoPE                         s · 2 · t · e                     cosines and sines, for queries and for keys
 
 so for GPT-2 (he = ke = d, f = 4d) about 16 a · n · d a layer. "Stored" attention, which keeps the matrix of probabilities, adds
-s · b · h · t² a layer: at t = 8192 that alone is more than all the rest. With recompute only the input is kept: a · n · d a layer.
+s · b · h · t² a layer: in Llama 3 8B at t = 8192 six times all the rest. With recompute only the input is kept: a · n · d a layer.
 None of it depends on the number of parameters but through d: it grows with batch × time.
 """
 
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
+
+import numpy as np
 
 from ..model.config import Config
 from ..model.parameters import ALIGNMENT
@@ -56,6 +58,7 @@ class Precision:
 
 PRECISIONS = {
     "fp32": Precision(4, 4, 0, 8, 4),
+    "tf32": Precision(4, 4, 0, 8, 4),            # a way to multiply float32 numbers, not to store them
     "bf16": Precision(2, 4, 4, 8, 2),
     "fp16": Precision(2, 2, 4, 8, 2),
     "int8": Precision(1, 0, 0, 0, 2),
@@ -142,7 +145,7 @@ def statistics(config: Config) -> int:
 
 def korthikanti(config: Config, b: int, t: int) -> int:
     """The published formula for a layer of a GPT in 16 bits, s b h (34 + 5 a s / h) bytes in its own letters (Korthikanti et al. 2022):
-    with masks of dropout, a byte a number, and attention stored three times over: scores, probabilities, and those that dropout left."""
+    with masks of dropout, a byte a number, and for every pair of query and key 5 bytes: the probability, its mask, and what dropout left of it."""
     return b * t * config.d_model * 34 + 5 * config.num_heads * t * t * b
 
 
@@ -153,17 +156,19 @@ def logits(config: Config, b: int, t: int, precision: Precision) -> int:
 
 # --- temporary arrays: what comes and goes on top, at the worst moment ------------------------------------------------------------------
 
-BLOCK = 128                                      # attention's rows at once
+BLOCK = 128                                      # queries that attention works on at once
+OPENED = {"swiglu": (6, 3), "gelu": (11, 2), "gelu_tanh": (6, 2), "relu": (3, 2)}        # in the activation's backward; and after it
 
 
-def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS["fp32"], recompute: bool = False) -> int:
+def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS["fp32"], recompute: bool = False,
+              attention: Attention = "blocks") -> int:
     """The most that one thread has allocated beside what is held: at the largest of three moments of the reference operations,
 
     loss           the normed x; a chunk's logits, their gradient and one more of that size, and the logits and gradient of the chunk
                    before, which Python lets go when they are replaced; or one matrix's gradient before it is added to the others
     feed-forward   dy, and in the activation's backward as many arrays of n · f as its formula has open at once
     attention      dy, dx and the gradient of the norm's output; dq, dk, dv, dY; of a block of queries the scores, hidden scores,
-                   probabilities and their gradients, and three of the block before
+                   probabilities and their gradients, and three of the block before; where all are stored, three matrices beside them
 
     With recompute, one block's whole cache comes on top. All in the precision of sums, in which 16-bit numbers are worked on."""
     n, d, f, v = b * t, config.d_model, config.d_ff, config.vocab_size
@@ -174,25 +179,25 @@ def temporary(config: Config, b: int, t: int, precision: Precision = PRECISIONS[
     opened, left = OPENED[config.feed_forward]
     feed = n * d + max(opened * n * f, left * n * f + 2 * n * d + d * f)
     seen = min(t, block + (config.sliding_window or t))
-    scores = b * config.num_heads * block * max(4 * seen + (keys / config.num_heads if t <= BLOCK else 0), 3 * seen + 3 * min(seen, t - block))
+    of_query = 4 * seen + (keys / config.num_heads if t <= BLOCK else 0), 3 * seen + 3 * min(seen, t - block)
+    scores = 3 * b * config.num_heads * t * t if attention == "stored" else b * config.num_heads * block * max(of_query)
     attend = (3 + (config.norm_position == "post")) * n * d + 2 * n * (queries + keys) + max(
         scores + 2 * b * block * queries, 2 * n * d + d * queries)
-    again = sum(block_activations(config, b, t, precision).values()) if recompute else 0     # its input, already held, makes room for its output
+    # with recompute: a block's cache. Its input was held already, and makes room for its output
+    again = sum(block_activations(config, b, t, precision, attention).values()) if recompute else 0
     return int(max(precision.sums * loss, again + precision.sums * max(feed, attend)))
-
-
-BLOCK = 128                                      # queries that attention works on at once
-OPENED = {"swiglu": (6, 3), "gelu": (11, 2), "gelu_tanh": (6, 2), "relu": (3, 2)}        # in the activation's backward; and after it
 
 
 # --- a training step of this package, in one process ---------------------------------------------------------------------------------
 
 def of_step(config: Config, b: int, t: int, threads: int = 1, micro_batches: int = 1, recompute: bool = False) -> dict[str, int]:
-    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; each
-    thread has gradients of its own. What Python, NumPy and the matrix library take for themselves isn't in it."""
+    """The peak of a float32 step as training/step.py makes it, by part: b texts are cut into slices, one a thread and micro-batch; all
+    add to one gradient. What Python, NumPy and the matrix library take for themselves isn't in it."""
     threads = min(threads, max(1, b // micro_batches))
-    rows = -(-b // (threads * micro_batches))
+    edges = np.linspace(0, b, threads * micro_batches + 1).astype(int).tolist()
+    slices = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
+    largest = [max(slices[number::threads]) for number in range(threads)]                 # of each thread's, which it makes one after another
     flat = sum(-(-4 * prod(shape) // ALIGNMENT) * ALIGNMENT for shape in config.shapes().values())
-    held = sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values())
-    return {"weights": flat, "gradients": threads * flat, "Adam's m and v": 2 * flat, "activations": threads * held,
-            "temporary": threads * temporary(config, rows, t, recompute=recompute), "batch": 2 * 8 * b * t}
+    return {"weights": flat, "gradients": flat, "Adam's m and v": 2 * flat,
+            "activations": sum(sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values()) for rows in largest),
+            "temporary": sum(temporary(config, rows, t, recompute=recompute) for rows in largest), "batch": 2 * 8 * b * t}

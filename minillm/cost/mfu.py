@@ -8,7 +8,8 @@ large matrix products on this machine, in the model's precision, on all threads:
 sheet's counts units that no program keeps busy all at once; it is given only where the device is known.
 
 >>> from minillm import Config
->>> meter = Meter(Config.preset("llama-nano"), measured=100e9)
+>>> config = Config(vocab_size=1024, d_model=192, num_layers=4, num_heads=6, num_kv_heads=2, d_ff=512, max_seq_len=256, tied=True)
+>>> meter = Meter(config, measured=100e9)
 >>> reading = meter.read(b=8, t=256, seconds=1.0)
 >>> reading["flops"], round(reading["mfu_measured"], 3)
 (24168628224, 0.242)

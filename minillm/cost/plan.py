@@ -11,7 +11,7 @@ An MFU belongs to the convention it was computed with. The default is PaLM's, wh
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,10 @@ from ..files import read_json_object
 from ..model.config import Config
 from ..ops.rope import Llama3Scaling
 from . import flops, hardware
-from .sharding import fewest, fitting
+from .sharding import CHOICES, fewest, fitting
 
 PF_DAY = 1e15 * 86400
+LONGEST = 2**22                                  # tokens in a text
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
 
 
@@ -53,7 +54,8 @@ def devices_named(text: str, peak: float | None = None, memory: float | None = N
 
 
 def config_named(word: str) -> Config:
-    """A preset's name, or a TOML or JSON file with the fields of a Config; in it, `preset` may name one to start from."""
+    """A preset's name, or a TOML or JSON file with the fields of a Config (as the table [model], in a recipe for training); among them,
+    `preset` may name one to start from."""
     if word in Config.preset_names():
         return Config.preset(word)
     path = Path(word)
@@ -68,8 +70,11 @@ def config_named(word: str) -> Config:
             values = tomllib.loads(path.read_text("utf-8"))
         except ValueError as problem:            # of the TOML, or the UTF-8
             raise ValueError(f"{path} can't be read as TOML: {problem}.") from None
+    values = values["model"] if isinstance(values.get("model"), dict) else values
     base = values.pop("preset", None)
-    return Config.from_dict(values) if base is None else Config.preset(base, **values)
+    if base is None or values.keys() - {field.name for field in fields(Config)}:     # from_dict has the sentence for unknown fields
+        return Config.from_dict(values)
+    return Config.preset(str(base), **values)
 
 
 def training_length(config: Config) -> int:
@@ -118,10 +123,12 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
            dtype: str = "bf16", recompute: Literal["auto", "yes", "no"] = "auto", zero: int = 3, micro_batch: int = 1) -> dict:
     """Everything that can be said of a run, as plain data; what isn't known is left out."""
     t = training_length(config) if t is None else t
+    if t > LONGEST:
+        raise ValueError(f"Texts of {t:,} tokens are longer than anybody's: at most {LONGEST:,}.")
     per_token = flops_per_token(config, t)
     if convention not in per_token:
         raise ValueError(f"There is no convention {convention!r}; there are {', '.join(per_token)}.")
-    refuse_half_a_plan(tokens, devices, mfu, tokens_per_second)
+    refuse_half_a_plan(tokens, devices, mfu, tokens_per_second, price)
     plan = {"parameters": {"all": config.num_parameters(), "non-embedding": flops.num_parameters(config, "non-embedding")},
             "seq_len": t, "flops_per_token": per_token, "convention": convention}
     if tokens is not None:
@@ -143,14 +150,18 @@ def of_run(config: Config, t: int | None = None, tokens: float | None = None, de
         time = Time(total, rate, count, price)
         plan |= {"seconds": time.seconds, "device_hours": time.device_hours} | ({} if price is None else {"cost": time.cost})
     if device.memory is not None:
-        options = {"precision": dtype, "zero": zero, "micro_batch": micro_batch}
-        needed = fitting(config, t, count, device.memory, recompute, **options)
-        plan["memory"] = {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": zero, "micro_batch": micro_batch,
-                          "fewest_devices": fewest(config, t, device.memory, recompute=needed.recompute, **options)}
+        plan["memory"] = room(config, t, count, device.memory, recompute, precision=dtype, zero=zero, micro_batch=micro_batch)
     return plan
 
 
-def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, tokens_per_second: float | None) -> None:
+def room(config: Config, t: int, count: int, capacity: float, recompute: Literal["auto", "yes", "no"], **options: Any) -> dict:
+    needed = fitting(config, t, count, capacity, recompute, **options)
+    least = {"recomputing" if again else "keeping": fewest(config, t, capacity, recompute=again, **options) for again in CHOICES[recompute]}
+    return {"parts": needed.parts, "total": needed.total, "recompute": needed.recompute, "zero": options["zero"],
+            "micro_batch": options["micro_batch"], "fewest_devices": least}
+
+
+def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, tokens_per_second: float | None, price: float | None) -> None:
     if mfu is not None and not 0 < mfu <= 1:
         raise ValueError(f"The MFU is a share of the peak, above 0 and at most 1, not {mfu:g}.")
     if mfu is not None and (tokens is None or devices is None):
@@ -159,6 +170,8 @@ def refuse_half_a_plan(tokens: float | None, devices: Any, mfu: float | None, to
         raise ValueError("Tokens per second make an MFU on devices: give --gpus too.")
     if tokens_per_second is not None and mfu is not None:
         raise ValueError("Give --mfu, what you expect, or --tokens-per-second, what was measured, not both: each follows from the other.")
+    if price is not None and (tokens is None or mfu is None and tokens_per_second is None):
+        raise ValueError("A price is for the hours of a run: give --tokens, --gpus, and --mfu or --tokens-per-second too.")
 
 
 def known_peak(device: hardware.Device, dtype: str) -> float:

@@ -3,6 +3,9 @@
     memory of a device = states / devices (what ZeRO shards of them) + the rest, which no number of devices makes smaller:
                          activations of the texts that it works on at once, temporary arrays, one layer gathered from the others
     smallest number of devices = ⌈sharded states / (memory − the rest)⌉
+
+Every device works on texts of its own (data parallelism). Cutting matrices or layers in pieces for several devices isn't modelled, and
+temporary arrays are those of this package's reference operations: kernels that fuse more make fewer.
 """
 
 from dataclasses import dataclass
@@ -45,7 +48,7 @@ def on_a_device(config: Config, t: int, devices: int = 1, precision: str = "bf16
     gathered = unit * ((size.weights if zero == 3 else 0) + (size.gradients if zero >= 2 else 0))
     parts = dict(memory.states(n, size, zero, devices))
     parts["activations"] = sum(memory.activations(config, micro_batch, t, size, recompute, attention).values())
-    parts["temporary"] = memory.temporary(config, micro_batch, t, size, recompute)
+    parts["temporary"] = memory.temporary(config, micro_batch, t, size, recompute, attention)
     if gathered and devices > 1:
         parts["one layer, gathered"] = gathered
     return Memory(parts, sharded, devices, recompute)
@@ -62,17 +65,21 @@ def fewest(config: Config, t: int, capacity: float, **options) -> int | None:
 
 def fitting(config: Config, t: int, devices: int, capacity: float, recompute: Literal["auto", "yes", "no"] = "auto", **options) -> Memory:
     """The memory of a device, with recompute if it is asked for, or on "auto" if nothing fits without; a sentence if nothing does."""
-    choices = {"auto": (False, True), "yes": (True,), "no": (False,)}[recompute]
+    choices = CHOICES[recompute]
     for again in choices:
         needed = on_a_device(config, t, devices, recompute=again, **options)
         if needed.total <= capacity:
             return needed
     least = fewest(config, t, capacity, recompute=choices[-1], **options)
-    problem = f"The model doesn't fit: each of {devices:,} device{'s' * (devices > 1)} would need {gigabytes(needed.total)} and has {gigabytes(capacity)}."
+    problem = (f"The model doesn't fit: each of {devices:,} device{'s' * (devices > 1)} would need {gigabytes(needed.total)} "
+               f"and has {gigabytes(capacity)}.")
     if least is not None and least > devices:
         raise ValueError(f"{problem} It would fit on {least:,} of them.")
     advice = "shorter texts, a smaller micro-batch, ZeRO stage 3" + (", recomputing activations" if not choices[-1] else "")
     raise ValueError(f"{problem} {gigabytes(needed.fixed)} of that stay however many there are. Try {advice} or a device with more memory.")
+
+
+CHOICES = {"auto": (False, True), "yes": (True,), "no": (False,)}        # whether to recompute, in the order in which they are tried
 
 
 def gigabytes(size: float) -> str:
@@ -88,6 +95,8 @@ def account(config: Config, b: int = 1, t: int | None = None, precision: str = "
     t, size, n = config.max_seq_len if t is None else t, memory.precision_named(precision), config.num_parameters()
     if b < 1 or t < 1 or threads < 1:
         raise ValueError(f"Texts, their length and the number of threads must be at least 1, not {min(b, t, threads)}.")
+    if config.positions == "learned" and t > config.max_seq_len:
+        raise ValueError(f"Texts of {t:,} tokens don't fit: the model's learned positions end at max_seq_len = {config.max_seq_len:,}.")
     found = {"parameters": n, "precision": precision, "b": b, "t": t,
              "run": {"weights": memory.weights(config, size), "keys and values": memory.kv_cache(config, b, t, size),
                      "logits of a token": b * config.vocab_size * 4}}

@@ -176,7 +176,7 @@ class Trial:
         from .. import plot
         contexts = np.unique(np.geomspace(16, 131072, 200).astype(int)).tolist()
         curves = {name: (contexts, [float(sum(terms(longest(name, t), t).values())) for t in contexts])
-                  for name in ("llama-nano", "gpt2", "llama2-7b", "llama3-8b", "llama3-405b")}
+                  for name in ("llama-nano", "llama-micro", "gpt2", "llama2-7b", "llama3-8b", "llama3-405b")}
         dots: dict[str, list] = {}
         for row in self.rows:
             if row.counted is not None:

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from minillm import Config, Transformer
 >>> tokens, times = np.zeros((2, 16), int), Times()
->>> model = Transformer(Config.preset("llama-nano"))
+>>> model = Transformer(Config(vocab_size=100, d_model=32, num_layers=4, num_heads=4, d_ff=64, max_seq_len=16))
 >>> _ = model.with_ops(timing(model.ops, times)).loss_and_grads(tokens, tokens)
 >>> times.by_op["linear"].calls                        # 4 layers of 7 matrices, forward and backward
 56
@@ -73,6 +73,7 @@ class _Timed:
         self.name, self.op, self.times, self.flops = name, op, times, op.flops
 
     def forward(self, *inputs: Any, **options: Any) -> tuple:
+        finish(inputs)
         began = time.perf_counter()
         y, cache = self.op.forward(*inputs, **options)
         finish(y)
@@ -80,6 +81,7 @@ class _Timed:
         return y, cache
 
     def backward(self, dy: Any, cache: Any, **options: Any) -> tuple:
+        finish(dy)
         began = time.perf_counter()
         gradients = self.op.backward(dy, cache, **options)
         finish(gradients)
@@ -100,7 +102,7 @@ def address(array: Any) -> int:
 
 
 def finish(made: Any) -> None:
-    """A GPU computes while the program goes on: waits until it has finished."""
+    """A GPU computes while the program goes on: waits until it has finished, so that nobody pays for work that others ordered."""
     for _, array in arrays(made):
         if not isinstance(array, np.ndarray):
             xp(array).cuda.get_current_stream().synchronize()

@@ -18,7 +18,7 @@ others is lost to it, and counts into its gap.
 """
 
 from collections.abc import Callable
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,15 +42,20 @@ class Gap(NamedTuple):
                 + f" ({self.left_out} too long for the context)" * bool(self.left_out))
 
 
+def ratio(y: Float[np.ndarray, "n"], x: Int[np.ndarray, "n"]) -> tuple[float, float]:
+    """Σ y / Σ x over n documents, and its standard error: that of a ratio estimator."""
+    n, size = len(x), int(x.sum())
+    value = float(y.sum()) / size
+    rest = y - value * x if isfinite(value) else np.full(n, nan)
+    return value, sqrt(n / (n - 1) * float(rest @ rest)) / size if n > 1 else nan
+
+
 def compare(model_nats: Float[np.ndarray, "n"], exact_nats: Float[np.ndarray, "n"], num_bytes: Int[np.ndarray, "n"], left_out: int = 0) -> Gap:
     """The gap from what is known of each document."""
     n, size = len(num_bytes), int(num_bytes.sum())
     if size == 0:
         raise ValueError("There is no document to measure the gap on: none of them fits into the context.")
-    difference = model_nats - exact_nats
-    gap = float(difference.sum()) / size
-    rest = difference - gap * num_bytes
-    error = sqrt(n / (n - 1) * float(rest @ rest)) / size if n > 1 else nan
+    gap, error = ratio(model_nats - exact_nats, num_bytes)
     return Gap(gap, error, float(model_nats.sum()) / size, float(exact_nats.sum()) / size, n, left_out)
 
 

@@ -53,10 +53,11 @@ def stream(model: Any, prompt_ids: Any, **settings: Any) -> Iterator[int]:
 
 def stream_text(model: Any, tokenizer: Any, prompt: str, stop_ids: Iterable[int] | None = None, **settings: Any) -> Iterator[str]:
     """What a model writes after a prompt, piece by piece: whole characters only, and nothing of a stop string. The settings are
-    generate's. Unless `stop_ids` says otherwise, the text ends where the tokenizer's <|endoftext|> does; an empty prompt begins with it."""
+    generate's. If the tokenizer has an <|endoftext|>, the prompt is put after one, as every document is in training, and the text ends
+    at the next one, unless `stop_ids` says otherwise."""
     end = getattr(tokenizer, "special_tokens", {}).get(END_OF_TEXT)
     ends = [] if end is None else [end]
-    writer = Writer(model, list(tokenizer.encode(prompt)) or ends, stop_ids=ends if stop_ids is None else stop_ids, tokenizer=tokenizer,
+    writer = Writer(model, ends + list(tokenizer.encode(prompt)), stop_ids=ends if stop_ids is None else stop_ids, tokenizer=tokenizer,
                     **settings)
 
     def pieces() -> Iterator[str]:

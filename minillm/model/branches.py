@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..arrays import Float, Int, added
+from ..arrays import Float, Int, added, in_turn
 from ..ops import Ops
 from .config import Config
 
@@ -97,7 +97,8 @@ class Branches:
         return self.ops.linear.forward(x, *self.weights(name, params))
 
     def linear_backward(self, name: str, dy: Float[Any, "b t _"], cache: dict, grads: Mapping) -> Float[Any, "b t _"]:
-        return self.ops.linear.backward(dy, cache[name], into=(grads[f"{name}.weight"], grads.get(f"{name}.bias")))[0]
+        with in_turn(grads[f"{name}.weight"]):
+            return self.ops.linear.backward(dy, cache[name], into=(grads[f"{name}.weight"], grads.get(f"{name}.bias")))[0]
 
     def rope(self, x: Float[Any, "b t h e"], positions: Any) -> tuple[Float[Any, "b t h e"], tuple]:
         config = self.config
@@ -122,4 +123,6 @@ class Branches:
         """Adds a norm's weight gradients to those collected: (dw,), or (dw, db) with None for an absent bias."""
         for key, dweight in zip(("weight", "bias"), dweights, strict=False):
             if dweight is not None:
-                added(dweight, into=grads[f"{name}.{key}"])
+                into = grads[f"{name}.{key}"]
+                with in_turn(into):
+                    added(dweight, into)

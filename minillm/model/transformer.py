@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..arrays import Float, Int, place
+from ..arrays import Float, Int, in_turn, place
 from ..ops import REFERENCE, Ops
 from .block import block
 from .branches import Branches, Context
@@ -102,7 +102,7 @@ class Transformer:
         """The gradient of the loss for every parameter; added to `into` if that is given."""
         grads = self.params.zeros() if into is None else into
         parts, params = cache.parts, cache.params
-        with place("loss"):
+        with place("loss"), in_turn(self.output_matrix(grads)):
             dx, _ = self.ops.linear_cross_entropy.backward(1.0, parts["loss"], into=self.output_matrix(grads))
         if self.config.norm_position == "pre":
             with place("final_norm"):
@@ -123,6 +123,16 @@ class Transformer:
         """forward and backward; the options are forward's."""
         loss, cache = self.forward(tokens, targets, **options)
         return loss, self.backward(cache, into)
+
+    def nats(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"]) -> Float[np.ndarray, "b"]:
+        """−log p of each text's targets, summed over the text: what evaluation asks. Only one text's logits exist at once."""
+        self.refuse(tokens, targets)
+        params = self.computing_params()
+        n, _ = self.read(tokens, params, Context(), keep="nothing")
+        with place("loss"):
+            texts = [self.ops.linear_cross_entropy.forward(x, self.output_matrix(params), target, denominator=1.0, gradients=False)
+                     for x, target in zip(n, targets, strict=True)]
+        return np.array([float(nll) for (_, nll), _ in texts])
 
     # --- its parts ---
 
@@ -161,10 +171,12 @@ class Transformer:
             if "dropout" in parts:
                 (dx,) = self.ops.dropout.backward(dx, parts["dropout"])
             if self.config.positions == "learned":
-                dx, _ = self.ops.learned_positions.backward(dx, parts["positions"], into=grads["positions.weight"])
+                with in_turn(grads["positions.weight"]):
+                    dx, _ = self.ops.learned_positions.backward(dx, parts["positions"], into=grads["positions.weight"])
             elif self.config.positions == "sinusoidal":
                 (dx,) = self.ops.sinusoidal.backward(dx, parts["positions"])
-            self.ops.embedding.backward(dx, parts["embedding"], into=grads["embedding.weight"])
+            with in_turn(grads["embedding.weight"]):
+                self.ops.embedding.backward(dx, parts["embedding"], into=grads["embedding.weight"])
 
     def output_matrix(self, params: Parameters) -> Float[Any, "v d"]:
         return params["embedding.weight" if self.config.tied else "output.weight"]
@@ -205,5 +217,10 @@ def _array_module(device: str) -> Any:
             import cupy
         except ImportError:
             raise ValueError('device = "cuda" needs CuPy: pip install "minillm[cuda]". `minillm doctor` says what is missing.') from None
+        try:
+            cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as problem:
+            raise ValueError(f'device = "cuda" needs an NVIDIA GPU and its driver, and finds none ({problem}). '
+                             "`minillm doctor` says what is missing.") from None
         return cupy
     raise ValueError(f'The device is "cpu" or "cuda", not {device!r}.')

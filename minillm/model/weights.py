@@ -27,13 +27,14 @@ from ..files import listed, quoted, read_json_object, write_folder, write_json
 from ..ops import Ops
 from . import safetensors
 from .config import Config
+from .folders import CONFIG, model_folder
 from .huggingface import (ARCHITECTURES, BUFFERS, OUTPUT, Layout, family_of, full_name, joined, layouts, read_config, split, stored_shape,
                           written_config)
 from .parameters import Parameters
 from .safetensors import BYTES, FLOATS, Stored, Written, read_header, rounded
 from .transformer import Transformer
 
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZERS = "tokenizer.json", "vocab.json"      # the second in old folders
 SHARD = re.compile(r"[A-Za-z0-9_.-]{1,200}\.safetensors")       # a file beside the index: no folders, no "..", no odd characters
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -43,11 +44,10 @@ DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 
 def load(folder: str | os.PathLike, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None, tokenizer: bool = True
          ) -> tuple[Transformer, Any]:
-    """(model, tokenizer) of a folder that `save` wrote, or of a Llama, Mistral or GPT-2 in Hugging Face's layout. The tokenizer is None
-    if the folder has none, or with tokenizer=False. dtype, device, ops: the Transformer's."""
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(f"{folder} has no {CONFIG}, so it isn't a model's folder, as minillm.save or transformers write it.")
+    """(model, tokenizer) of a folder that `save` wrote, of a Llama, Mistral or GPT-2 in Hugging Face's layout, or of a training run (its
+    best checkpoint, or else its last). The tokenizer is None if the folder has none, or with tokenizer=False. dtype, device, ops: the
+    Transformer's."""
+    folder = model_folder(folder)
     config, family = read_config(read_json_object(folder / CONFIG), str(folder / CONFIG))
     tensors = named_as_usual(stored_tensors(folder), family, folder)
     if config.num_layers > len(tensors):         # before a list of all their parameters is made

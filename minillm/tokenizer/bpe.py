@@ -23,7 +23,8 @@ GAP = -1                     # stands between pieces: nothing merges across it
 SHORT = 48                   # pieces up to this many symbols are merged by plain search: less to set up than a heap
 NEVER = 1 << 60
 
-# GPT-2's printable alphabet: byte 0 is written Ā, a space Ġ. The `tokenizers` library numbers bytes in this order, and so must its tie rule.
+# GPT-2's printable alphabet: byte 0 is written Ā, a space Ġ. The `tokenizers` library numbers bytes in the order of these
+# letters (AGE), and so must its tie rule.
 PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 BYTE_TO_CHAR = {byte: chr(byte) for byte in PRINTABLE}
 BYTE_TO_CHAR |= {byte: chr(256 + i) for i, byte in enumerate(sorted(set(range(256)) - set(PRINTABLE)))}
@@ -179,7 +180,8 @@ class Merges:
 class ByteBPE:
     """BPE over the bytes of a text's UTF-8: every text can be written, and nothing is ever unknown."""
 
-    def __init__(self, tokens: list[bytes], merges: Merges, whole_pieces: bool = False):
+    def __init__(self, tokens: list[bytes | None], merges: Merges, whole_pieces: bool = False):
+        """tokens: None where no token has that id. whole_pieces: a piece that is a token needs no merges, as in Llama-3."""
         self.tokens, self.merges, self.whole_pieces = tokens, merges, whole_pieces
         self.ids = {token: i for i, token in enumerate(tokens) if token is not None}
         missing = [byte for byte in range(256) if bytes([byte]) not in self.ids]
@@ -190,12 +192,12 @@ class ByteBPE:
 
     def encode_piece(self, piece: str) -> list[int]:
         data = piece.encode()
-        if self.whole_pieces and data in self.ids:              # Llama-3: a piece that is a token needs no merges
+        if self.whole_pieces and data in self.ids:
             return [self.ids[data]]
         return self.merges.apply(list(map(self.byte_ids.__getitem__, data)))
 
 
-def merges_from_ranks(tokens: list[bytes]) -> Merges:
+def merges_from_ranks(tokens: list[bytes | None]) -> Merges:
     """What a list of tokens alone says about merging, as tiktoken reads it: two neighbours merge if together they are a
     token, and the token with the least id first."""
     ids = {token: i for i, token in enumerate(tokens) if token is not None}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,20 @@ def load(path: Path, **options: Any) -> Tokenizer:
                          f"({type(problem).__name__}: {problem}).") from None
     except ValueError as problem:
         raise ValueError(problem if str(path) in str(problem) else f"{path}: {problem}") from None
+
+
+def check_path(path: Path, model: str) -> None:
+    """What can be said of a path before an hour of training, not after it."""
+    if model == "unigram" and (path.suffix == ".tiktoken" or path.name == "vocab.json"):
+        raise ValueError(f"{path} would hold byte-level BPE only, not a Unigram model. Save it as a *.json, or as a folder.")
+    parent = next(each for each in path.absolute().parents if each.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ValueError(f"{path} can't be written: {parent} isn't a folder in which you may write.")
+    named_as_file = path.suffix in (".json", ".tiktoken")
+    if path.is_file() and not named_as_file:
+        raise ValueError(f"{path} can't be written: it is a file, and a name without .json or .tiktoken means a folder.")
+    if path.exists() and not path.is_file() and (named_as_file or not path.is_dir()):
+        raise ValueError(f"{path} can't be written: it is a folder or a device, and its name means a file.")
 
 
 def save(tokenizer: Tokenizer, path: Path) -> None:

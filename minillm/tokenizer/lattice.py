@@ -15,6 +15,15 @@ import numpy as np
 
 
 class Lattices:
+    """The lattices of `words`, which occur `counts` times each, over the tokens; their scores come with every call.
+
+        level[j]          the number of the first place at distance j from its word's beginning
+        first, last       for each word, the numbers of its first and of its last place
+        source, target    for each edge, the numbers of the places it goes from and to;  word, token: whose it is, what it spells
+        target_levels     edges are sorted by target: those that end at distance j are target_levels[j] … target_levels[j + 1]
+        by_source         the edges' order by source, in the same way cut up by source_levels
+    """
+
     def __init__(self, words: Sequence[str], counts: np.ndarray, tokens: Mapping[str, float], whole_words: bool = True):
         """whole_words=False leaves out the edge that spans a whole word of two characters or more."""
         self.counts, self.lengths = counts, np.array([len(word) for word in words], int)
@@ -41,7 +50,8 @@ class Lattices:
         for w, word in enumerate(words):
             for start in range(len(word)):
                 for end in range(start + 1, min(start + longest, len(word)) + 1):
-                    if (i := ids.get(word[start:end])) is not None and (whole_words or end - start < len(word) or len(word) == 1):
+                    allowed = whole_words or end - start < len(word) or len(word) == 1
+                    if allowed and (i := ids.get(word[start:end])) is not None:
                         found += (w, start, end, i)
         return tuple(np.array(found, np.int32).reshape(-1, 4).T)
 
@@ -54,14 +64,17 @@ class Lattices:
         self.source_levels = np.searchsorted(self.source[self.by_source], self.level)
 
     def keep(self, kept: np.ndarray, words_too: bool = False) -> None:
-        """Leaves only those tokens (which are numbered anew); words_too: and the words of the same numbers."""
+        """Leaves only those tokens, numbered anew; words_too: the words are the tokens, and go with them. A place that no edge
+        reaches any more keeps its number."""
         new = np.full(len(self.token_lengths), -1)
         new[kept] = np.arange(len(kept))
         edges = new[self.token] >= 0
         if words_too:
             edges &= new[self.word] >= 0
-            self.counts, self.lengths, self.first, self.last = (each[kept] for each in (self.counts, self.lengths, self.first, self.last))
-        self.word, self.token, self.source, self.target = (each[edges] for each in (self.word, self.token, self.source, self.target))
+            self.counts, self.lengths = self.counts[kept], self.lengths[kept]
+            self.first, self.last = self.first[kept], self.last[kept]
+        self.word, self.token = self.word[edges], self.token[edges]
+        self.source, self.target = self.source[edges], self.target[edges]
         self.token, self.token_lengths = new[self.token], self.token_lengths[kept]
         if words_too:
             self.word = new[self.word]
@@ -82,7 +95,7 @@ class Lattices:
         whole = forward[self.last]
         used = forward[self.source] * p * backward[self.target] * (self.counts / whole)[self.word]
         log_likelihood = float(self.counts @ (np.log(whole) - self.rate * self.lengths))
-        self.rate = -log_likelihood / float(self.counts @ self.lengths)                  # nats a character: the next products are near 1
+        self.rate = -log_likelihood / float(self.counts @ self.lengths)         # nats a character: the next products are near 1
         return np.bincount(self.token, used, len(scores)), log_likelihood
 
     def best(self, scores: np.ndarray) -> np.ndarray:

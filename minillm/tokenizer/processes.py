@@ -1,6 +1,7 @@
 """Work spread over processes: the same results in the same order, whatever their number."""
 
 import contextlib
+import gc
 import multiprocessing
 import signal
 import sys
@@ -14,9 +15,17 @@ from itertools import chain, islice
 from multiprocessing import resource_tracker
 from typing import Any
 
+from tqdm import tqdm
+
 from minillm.arrays import num_threads
 
 _shared: Any = None          # in a worker: what every task needs
+
+
+class Bar(tqdm):
+    """A progress bar without the thread that tqdm starts to watch over it: beside a thread, no worker can be forked."""
+
+    monitor_interval = 0
 
 
 def spread(function: Callable[[Any, Any], Any], shared: Any, tasks: Iterable[Any], processes: int | None = None) -> Iterator[Any]:
@@ -33,14 +42,15 @@ def spread(function: Callable[[Any, Any], Any], shared: Any, tasks: Iterable[Any
         yield from (function(shared, task) for task in tasks)
         return
     waiting: deque = deque()
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context(_start_method()), _begin, (shared,))
+    method = _start_method()
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context(method), _begin, (shared,))
     try:
-        with _quiet_start():
+        with _quiet_start(method):
             for task in islice(tasks, 2 * processes):
                 waiting.append(pool.submit(_run, function, task))
         while waiting:
             yield waiting.popleft().result()
-            with _quiet_start():                             # it may start a worker that was not needed so far
+            with _quiet_start(method):                       # it may start a worker that was not needed so far
                 for task in islice(tasks, 1):
                     waiting.append(pool.submit(_run, function, task))
     except BrokenProcessPool:
@@ -55,11 +65,11 @@ def _start_method() -> str:
 
 
 @contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
+def _quiet_start(method: str) -> Iterator[None]:
     """Starts workers that leave the calling script alone: spawned ones would run it again, and need nothing from it.
     Python warns of forking beside any thread; those of BLAS, all that is left here, are never used by the workers.
     Ctrl-C is held back meanwhile, and so for good in the workers, who inherit that: to stop them is the parent's business."""
-    if _start_method() == "spawn":
+    if method == "spawn":
         resource_tracker.ensure_running()                    # which would let Ctrl-C through again, if it were started later
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     main = sys.modules["__main__"]
@@ -77,6 +87,7 @@ def _quiet_start() -> Iterator[None]:
 def _begin(shared: Any) -> None:
     global _shared
     _shared = shared
+    gc.freeze()                                              # to look through what was forked would make copies of its pages
 
 
 def _run(function: Callable[[Any, Any], Any], task: Any) -> Any:

@@ -7,8 +7,8 @@ from minillm.tokenizer.tokenizer import Tokenizer
 
 # A few lines each of our own, so that tokenizers can be compared by kind of text with nothing else at hand.
 KINDS = {
-    "English": "A tokenizer cuts a text into pieces that a model has seen before. Common words stay whole, and rare ones fall apart; "
-               "that's why a long, unusual name costs more than a short sentence.\n",
+    "English": "A tokenizer cuts a text into pieces that a model has seen before. Common words stay whole, and rare ones "
+               "fall apart; that's why a long, unusual name costs more than a short sentence.\n",
     "German": "Ein Tokenizer zerlegt einen Text in Stücke, die das Modell schon kennt. Häufige Wörter bleiben ganz, seltene "
               "zerfallen, und Zusammensetzungen wie Sprachmodellgröße brauchen mehrere.\n",
     "Russian": "Токенизатор делит текст на части, которые модель уже видела. Частые слова остаются целыми, а редкие распадаются.\n",
@@ -57,7 +57,7 @@ def longest(tokenizer: Tokenizer, number: int = 10) -> list[bytes]:
     """The longest tokens, but for the special ones."""
     named = {*tokenizer.special_tokens.values(), *tokenizer.added_tokens.values()}
     tokens = (token for i, token in enumerate(tokenizer.tokens) if token and i not in named)
-    return sorted(tokens, key=lambda token: (-len(token), token))[:number]
+    return sorted(tokens, key=lambda token: (-len(token), token))[:max(number, 0)]
 
 
 def token_lengths(tokenizer: Tokenizer) -> list[int]:
@@ -87,8 +87,9 @@ def compare(tokenizers: Mapping[str, Tokenizer], text: str) -> dict[str, Row]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns under each other: the first to the left, numbers to the right."""
-    cells = [list(header), *([cell if isinstance(cell, str) else f"{cell:,.2f}" if isinstance(cell, float) else f"{cell:,}" for cell in row]
-                             for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return "\n".join("  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-                     for row in cells)
+    def shown(cell: object) -> str:
+        return cell if isinstance(cell, str) else f"{cell:,.2f}" if isinstance(cell, float) else f"{cell:,}"
+
+    lines = [[shown(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]).rstrip() for first, *others in lines)

@@ -23,12 +23,12 @@ class PieceCache(dict):
 
     def __init__(self, encode_piece: Callable[[str], list[int]]):
         super().__init__()
-        self.encode_piece = encode_piece
+        self.encode_piece, self.limit = encode_piece, REMEMBERED
 
     def __missing__(self, piece: str) -> bytes:
         ids = array("I", self.encode_piece(piece)).tobytes()
         if len(piece) <= LONGEST_REMEMBERED:
-            if len(self) >= REMEMBERED:
+            if len(self) >= self.limit:
                 self.clear()                                 # simple, and what is frequent is back at once
             self[piece] = ids
         return ids
@@ -151,6 +151,10 @@ class Tokenizer:
         parts = split_specials(valid_unicode(chunks), specials, forbidden)
         return blocks(self.normalizer(parts), self.pattern.settled)
 
+    def remember(self, pieces: int) -> None:
+        """How many pieces of text, with their ids, to keep at most: less memory, and less speed."""
+        self._cache.limit = pieces
+
     def encode_block(self, part: str | int) -> bytes:
         """The ids of one of those, as the bytes of uint32s."""
         if isinstance(part, int):
@@ -172,6 +176,8 @@ class Tokenizer:
     def checked(self, ids: Ids) -> list[int]:
         """The ids as a list, when there is a token for each of them."""
         ids = np.asarray(ids if isinstance(ids, (list, tuple, np.ndarray)) else list(ids))
+        if ids.dtype == object and all(isinstance(i, int) for i in ids.flat):           # larger than any of NumPy's integers
+            raise ValueError(f"There is no token {max(ids.flat, key=abs)}: the ids of this tokenizer go from 0 to {self.vocab_size - 1}.")
         if ids.size and not np.issubdtype(ids.dtype, np.integer):
             raise ValueError(f"Token ids must be integers, not {ids.dtype}.")
         wrong = ids[(ids < 0) | (ids >= self.vocab_size)] if ids.size else ids

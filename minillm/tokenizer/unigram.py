@@ -39,6 +39,7 @@ LONGEST_TOKEN = 16           # characters
 LONGEST_WORD = 48            # longer words are cut for training
 UNKNOWN_PENALTY = 10.0       # nats: a character outside of the vocabulary costs so much more than the worst token
 KEEP = 0.75                  # of the tokens, in each round of pruning
+CUT = "\ud800"               # no valid text has it: it marks where training words are cut
 LUCK = 2                     # uses of a token that are put down to chance when it is judged
 
 log = logging.getLogger("minillm")
@@ -123,8 +124,8 @@ class Unigram:
 
 # --- training ------------------------------------------------------------------------------------------------------------
 
-def train_unigram(counts: Mapping[str, int], vocab_size: int, special_tokens: Sequence[str], normalizer: Normalizer, *, min_count: int = 1,
-                  num_seeds: int = 200_000, coverage: float = 0.9995, progress: bool = False) -> Tokenizer:
+def train_unigram(counts: Mapping[str, int], vocab_size: int, special_tokens: Sequence[str], normalizer: Normalizer, *,
+                  min_count: int = 1, num_seeds: int = 200_000, coverage: float = 0.9995, progress: bool = False) -> Tokenizer:
     """A Unigram tokenizer from the counts of words. The rarest characters, 1 − coverage of the text, are left to the bytes."""
     wanted = vocab_size - 257 - len(special_tokens)
     characters = frequent_characters(counts, coverage, wanted)
@@ -166,7 +167,8 @@ def training_words(counts: Mapping[str, int], characters: set[str]) -> dict[str,
     """The words, cut where a character isn't in the vocabulary, and where they are too long."""
     words: Counter = Counter()
     for word, count in counts.items():
-        for part in "".join(c if c in characters else "\n\n" for c in word).split("\n\n") if not characters.issuperset(word) else [word]:
+        parts = [word] if characters.issuperset(word) else "".join(c if c in characters else CUT for c in word).split(CUT)
+        for part in filter(None, parts):
             for start in range(0, len(part), LONGEST_WORD):
                 words[part[start:start + LONGEST_WORD]] += count
     return dict(sorted(words.items()))
@@ -185,8 +187,9 @@ def seed_tokens(words: Mapping[str, int], characters: set[str], most: int, min_c
     return {text: math.log(counts[text] * len(text)) - total for text in chosen if counts[text]}
 
 
-def prune(words: Mapping[str, int], seeds: Mapping[str, float], characters: set[str], wanted: int, progress: bool) -> dict[str, float]:
-    """EM and pruning in turns, until the wanted number of tokens is left; and EM once more."""
+def prune(words: Mapping[str, int], seeds: Mapping[str, float], characters: set[str], wanted: int,
+          progress: bool) -> dict[str, float]:
+    """EM and pruning in turns, until the wanted number of tokens is left; and EM once more. Characters are never pruned."""
     texts, scores = np.array(list(seeds), object), np.array(list(seeds.values()))
     needed = np.array([text in characters for text in texts], bool)
     corpus = Lattices(list(words), np.array(list(words.values()), float), seeds)

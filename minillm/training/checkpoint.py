@@ -2,7 +2,7 @@
 
     RUN/checkpoints/step-00000200/     the model (and tokenizer) as minillm.save writes them, and beside them
         optimizer.safetensors          m, v and, if kept, the moving average: flat float32 arrays
-        state.json                     the steps done, the losses so far, the settings
+        state.json                     the steps done, the best loss so far, the settings
 
 What is not here needs no keeping: the batch of step s is a function of (seed, s), and so are the learning rate and every dropout mask.
 A folder named step-… is always complete: it got its name when all its files were safely on disk.
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import read_json_object, remove_folder, write_folder, write_json, write_file
+from ..files import listed, read_json_object, remove_folder, write_folder, write_json, write_file
+from ..model.folders import best, folders
 
 FORMAT = 1      # of state.json and optimizer.safetensors
 
@@ -30,13 +31,9 @@ class State(NamedTuple):
     data: str                       # what the data was: its hash
 
 
-def folders(run: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
-    return sorted((run / "checkpoints").glob("step-*")) if (run / "checkpoints").is_dir() else []
-
-
-def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best: bool) -> Path:
-    """Writes a checkpoint, then removes the oldest beyond `keep`; the best one stays."""
+def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best: bool, healthy: int = 0) -> Path:
+    """Writes a checkpoint, then removes the oldest beyond `keep`. The best one stays, and so does the last one made until step `healthy`,
+    after which the loss has not been lower."""
     from safetensors.numpy import save_file
 
     from ..model.weights import save as save_model
@@ -54,22 +51,22 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
         write_folder(folder, fill)
     if is_best:
         write_file(run / "best.json", json.dumps({"checkpoint": folder.name, "loss": state.best}).encode())
+    kept = {best(run), getattr(last_until(run, healthy), "name", None)}
     for old in folders(run)[:-keep]:
-        if old.name != best(run):
+        if old.name not in kept:
             remove_folder(old)
     return folder
+
+
+def last_until(run: Path, step: int) -> Path | None:
+    """The last checkpoint made after at most so many steps."""
+    return next((folder for folder in reversed(folders(run)) if int(folder.name.removeprefix("step-")) <= step), None)
 
 
 def sweep(run: Path) -> None:
     """Removes what a killed process left half-written: names that begin with a dot. Only for who has claimed the run."""
     for rest in (run / "checkpoints").glob(".*"):
         shutil.rmtree(rest, ignore_errors=True)
-
-
-def best(run: Path) -> str | None:
-    """The name of the best checkpoint, by validation loss."""
-    path = run / "best.json"
-    return read_json_object(path)["checkpoint"] if path.exists() else None
 
 
 def load_state(folder: Path, size: int) -> State:
@@ -87,4 +84,6 @@ def load_state(folder: Path, size: int) -> State:
     for name in ("m", "v"):
         if name not in arrays or arrays[name].shape != (size,):
             raise ValueError(f"{folder / 'optimizer.safetensors'} doesn't hold {name} for a model of {size} numbers.")
+    if missing := {"step", "best", "settings", "data"} - state.keys():
+        raise ValueError(f"{folder / 'state.json'} lacks {listed(missing)}. Remove the folder to go on from the one before.")
     return State(state["step"], arrays["m"], arrays["v"], arrays.get("ema"), state["best"], state["settings"], state["data"])

@@ -6,7 +6,8 @@ Everything in step s is a function of the parameters, the moments, the seed and 
 that was killed and resumed ends with the same bits as one that wasn't.
 
 A step whose loss or gradient isn't finite is not taken. The parameters are then still those from before it: they are saved, and the
-same batch is put through the guarded table, which names the first operation that went bad.
+same batch is put through the guarded table, which names the first operation that went bad. A loss that explodes and stays finite is
+found by explosion.py, and a checkpoint from before is kept for it.
 """
 
 import contextlib
@@ -19,13 +20,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-
-
 from .. import updates
-from ..arrays import reuse_memory
+from ..arrays import reuse_memory, xp
 from ..checks import guarded
-from . import checkpoint
-from .metrics import Metrics
+from . import checkpoint, explosion
+from .metrics import Metrics, read
 from .run_folder import claimed, require_space
 from .schedule import learning_rate
 from .settings import FREE_TO_CHANGE, Settings
@@ -47,7 +46,7 @@ class TrainingProblem(ValueError):
 
 def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, out: Path | str | None = None, resume: bool = False,
           settings: Settings | None = None, progress: bool | None = None, on_step: Callable[[int, float], None] | None = None,
-          **changes: Any) -> Result:
+          meter: Any = None, **changes: Any) -> Result:
     """Trains the model in place.
 
     data, validation    anything with batch(step) → (tokens, targets, documents or None), a function of the step alone
@@ -56,10 +55,11 @@ def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, 
     settings, changes   see Settings; train(model, data, lr=1e-3, steps=500)
     progress            a progress bar; by default if standard error is a terminal
     on_step             called with (step, loss) after each update
+    meter               a cost.mfu.Meter: FLOP/s and the model FLOPs utilisation go into metrics.jsonl too
     """
     settings = Settings.from_dict(changes) if settings is None else dataclasses.replace(settings, **changes)
     reuse_memory()
-    trainer = Trainer(model, data, validation, tokenizer, None if out is None else Path(out), settings)
+    trainer = Trainer(model, data, validation, tokenizer, None if out is None else Path(out), settings, meter)
     with contextlib.ExitStack() as stack:
         if trainer.run is not None:
             stack.enter_context(claimed(trainer.run))
@@ -69,7 +69,9 @@ def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, 
 
 
 class Trainer:
-    def __init__(self, model: Any, data: Any, validation: Any, tokenizer: Any, run: Path | None, settings: Settings):
+    def __init__(self, model: Any, data: Any, validation: Any, tokenizer: Any, run: Path | None, settings: Settings,
+                 meter: Any = None):
+        self.meter, self.watch = meter, explosion.Watch()
         self.model, self.data, self.validation, self.tokenizer, self.run, self.settings = model, data, validation, tokenizer, run, settings
         self.gradients = Gradients(model.params)
         self.m, self.v = model.params.zeros().flat, model.params.zeros().flat
@@ -90,11 +92,16 @@ class Trainer:
                 line = self.update()
                 if self.due(settings.evaluate_every) and self.validation is not None:
                     line["validation"] = self.evaluate()
+                if self.due(settings.sample_every) and settings.sample_every and self.tokenizer is not None:
+                    line["sample"] = self.sample()
+                    bar.write(f"step {self.step}: {line['sample']}", file=sys.stderr) if progress else None
                 if metrics is not None:
                     metrics.write(**line)
+                if self.watch.alarm:
+                    raise TrainingProblem(self.explain_explosion())
                 if self.due(settings.checkpoint_every) or "validation" in line:
                     self.save(survive=True)
-                bar.set_postfix_str(f"loss {self.loss:.3f}, {line['tokens_per_second']:,.0f} tokens/s", refresh=False)
+                bar.set_postfix_str(shown(line, self.last_validation), refresh=False)
                 bar.update()
                 if on_step is not None:
                     on_step(self.step, self.loss)
@@ -126,8 +133,10 @@ class Trainer:
         if self.ema is not None:
             updates.average(self.ema, model.params.flat, settings.ema)
         self.loss, seconds = nll, time.perf_counter() - started
+        self.watch.see(nll)
+        speed = {} if self.meter is None else self.meter.read(*targets.shape, seconds)
         return {"step": self.step - 1, "loss": nll, "objective": loss, "norm": norm, "lr": lr, "tokens": int((targets != IGNORE).sum()),
-                "seconds": round(seconds, 6), "tokens_per_second": round(targets.size / seconds, 1)}
+                "seconds": round(seconds, 6), "tokens_per_second": round(targets.size / seconds, 1), **speed}
 
     def evaluate(self) -> float:
         """The mean loss over the validation batches, in nats per token."""
@@ -140,6 +149,11 @@ class Trainer:
         self.last_validation = total / max(1, count)
         return self.last_validation
 
+    def sample(self, max_new_tokens: int = 120) -> str:
+        """A text by the model as it is now; the same dice every time."""
+        from ..generation import stream_text
+        return "".join(stream_text(self.model, self.tokenizer, "", max_new_tokens=max_new_tokens, temperature=0.8, seed=self.settings.seed))
+
     # --- checkpoints ---
 
     def start(self, resume: bool) -> None:
@@ -151,6 +165,13 @@ class Trainer:
         checkpoint.sweep(self.run)
         if existing:
             self.restore(existing[-1])
+            self.remember([line for line in read(self.run / "metrics.jsonl") if line["step"] < self.step])
+
+    def remember(self, lines: list[dict]) -> None:
+        """What the steps that are done have left in metrics.jsonl."""
+        self.watch = explosion.Watch(line["loss"] for line in lines)
+        self.loss = next((line["loss"] for line in reversed(lines)), math.nan)
+        self.last_validation = next((line["validation"] for line in reversed(lines) if "validation" in line), None)
 
     def restore(self, folder: Path) -> None:
         from ..model import load
@@ -174,11 +195,15 @@ class Trainer:
         """A checkpoint, if there is a folder for it. `survive`: a full disk in the middle of a run costs a checkpoint, not the run."""
         if self.run is None:
             return
+        if not self.is_sound():                  # no good checkpoint is given up for this one; the next step, if there is one, will tell
+            if self.step == self.settings.steps:
+                raise TrainingProblem(f"The parameters after step {self.step - 1} are not finite.{self.way_back()}")
+            return
         is_best = self.last_validation is not None and (self.best is None or self.last_validation < self.best)
         self.best = self.last_validation if is_best else self.best
         state = checkpoint.State(self.step, self.m, self.v, self.ema, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
         try:
-            checkpoint.save(self.run, self.model, self.tokenizer, state, self.settings.keep, is_best)
+            checkpoint.save(self.run, self.model, self.tokenizer, state, self.settings.keep, is_best, self.watch.best_step)
         except OSError as problem:
             if not survive:
                 raise
@@ -195,10 +220,42 @@ class Trainer:
             self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
         except FloatingPointError as found:
             culprit = str(found)
-        saved = "" if self.run is None else f" The parameters from before it are in {self.run}."
+        saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if self.is_sound() else self.way_back()
         return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
+
+    def is_sound(self) -> bool:
+        flat = self.model.params.flat
+        return bool(xp(flat).isfinite(flat).all())
+
+    def way_back(self) -> str:
+        """Where the step before has already ruined the parameters."""
+        last = checkpoint.folders(self.run)[-1:]
+        return " Its parameters were bad before it" + (f": go back to {last[0].name} in {self.run}." if last else ".")
+
+    def explain_explosion(self) -> str:
+        """Nothing is saved: the checkpoint from before is there. Its parameters and those of now are compared on the last batch."""
+        said = f"Training stopped after step {self.step - 1}: {self.watch.alarm}."
+        before = None if self.run is None else checkpoint.last_until(self.run, self.watch.best_step)
+        if before is not None:
+            from ..model import load
+            tokens, targets, documents = self.data.batch(self.step - 1)
+            options = {"gradients": False} | ({} if documents is None else {"documents": documents})
+            healthy, _ = load(before, dtype=self.model.dtype, ops=self.model.ops, tokenizer=False)
+            grown = explosion.first_grown(*(explosion.sizes(model, tokens, targets, **options) for model in (healthy, self.model)))
+            said += f" The parameters from before are in {before}. Since then, {grown}."
+        return said + (f" Usually the learning rate is too high (the peak is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}), the warm-up too "
+                       f"short ({self.settings.warmup_steps} steps), or gradients are clipped too late (at {self.settings.clip:g}).")
+
+
+def shown(line: dict, validation: float | None) -> str:
+    """What stands beside the progress bar."""
+    parts = [f"loss {line['loss']:.3f}", f"{line['tokens_per_second']:,.0f} tokens/s"]
+    parts += [] if validation is None else [f"validation {validation:.3f}"]
+    parts += [f"{line[f'mfu_{peak}']:.0%} of the {words} peak" for peak, words in (("measured", "measured"), ("data_sheet", "data sheet's"))
+              if f"mfu_{peak}" in line]
+    return ", ".join(parts)
 
 
 def fingerprint(data: Any) -> str:

@@ -3,7 +3,7 @@
     [model]                         the fields of Config; `preset` names the shape to begin with
     preset = "llama-nano"
     [data]                          the fields of Data, below
-    source = ["tales"]
+    data = ["tales"]
     order = "packed"
     [training]                      the fields of Settings
     steps = 900
@@ -29,7 +29,7 @@ DEFAULT = "llama-nano"
 
 @dataclass(frozen=True)
 class Data:
-    source: tuple[str, ...] = ("tales",)        # a folder of token shards; or text: tales, python-docs, stdlib, files, folders, patterns
+    data: tuple[str, ...] = ("tales",)          # a folder of token shards; or text: tales, python-docs, stdlib, files, folders, patterns
     separate: Literal["file", "blank-line", "endoftext"] = "file"       # where documents end in text files
     tokenizer: str | None = None                # for text: a tokenizer's file; by default one is trained on the text
     batch_size: int = 8                         # rows in a batch
@@ -38,8 +38,8 @@ class Data:
     validation: float = 0.1                     # the share of the documents that is kept for validation
 
     def __post_init__(self) -> None:
-        if not self.source or not all(isinstance(each, str) and each for each in self.source):
-            raise ValueError("The recipe names no data: source must be a list of folders, files or built-in corpora.")
+        if not self.data or not all(isinstance(each, str) and each for each in self.data):
+            raise ValueError("The recipe names no data: it must be a list of folders, files or built-in corpora.")
         if self.batch_size < 1 or self.context < 0:
             raise ValueError(f"A batch needs at least one row, and a context of 0 (the model's) or more: not {self.batch_size} rows of {self.context}.")
         if not 0 <= self.validation < 1:
@@ -64,8 +64,10 @@ class Recipe:
         content = path.read_bytes()
         try:
             values = parse_json(content, str(path)) if path.suffix == ".json" else tomllib.loads(content.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            raise ValueError(f"{path} can't be read as TOML: {problem}.") from None
+        except RecursionError:
+            raise ValueError(f"{path} can't be read as TOML: it is nested too deeply.") from None
+        except ValueError as problem:            # of the TOML, the UTF-8, or a number of thousands of digits
+            raise ValueError(f"{path} can't be read as TOML: {problem}." if path.suffix != ".json" else str(problem)) from None
         try:
             return cls.from_dict(values)
         except ValueError as problem:
@@ -79,11 +81,13 @@ class Recipe:
             raise ValueError(f"A recipe has the tables [model], [data] and [training], and no {', '.join(sorted(unknown))}.")
         model = dict(values.get("model", {}))
         name = model.pop("preset", None)
+        if not isinstance(name, str | None):
+            raise ValueError(f"preset must be the name of one, such as {DEFAULT}, not {quoted(name)}.")
         tried = {} if name is None else _presets().get(name, {})
         config = Config.from_dict(model) if name is None else Config.preset(name, **(tried.get("model", {}) | model))
         data = tried.get("data", {}) | dict(values.get("data", {}))
-        if isinstance(data.get("source"), (list, str)):
-            data["source"] = (data["source"],) if isinstance(data["source"], str) else tuple(data["source"])
+        if isinstance(data.get("data"), (list, str)):
+            data["data"] = (data["data"],) if isinstance(data["data"], str) else tuple(data["data"])
         return cls(config, Data(**checked(Data, data, "The data of a recipe")),
                    Settings.from_dict(tried.get("training", {}) | dict(values.get("training", {}))))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 @contextlib.contextmanager
 def claimed(run: Path) -> Iterator[None]:
     """Holds RUN/lock while the run is written to. The lock is the operating system's, so it is gone when the process is, however it ended."""
-    run.mkdir(parents=True, exist_ok=True)
     try:
+        run.mkdir(parents=True, exist_ok=True)
         lock = (run / "lock").open("a+")
     except OSError as problem:
         raise OSError(f"{run} can't be written to ({problem.strerror}). Choose another folder for the run.") from None

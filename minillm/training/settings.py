@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
 from .schedule import Kind
@@ -26,18 +27,20 @@ class Settings:
     label_smoothing: float = 0.0
     z_loss: float = 0.0
 
-    seed: int = 0                       # of dropout; the order of the data has its own
+    seed: int = 0                       # decides dropout; with a recipe, also the first weights and the order of the data
 
     evaluate_every: int = 200           # steps; 0: only at the end
     evaluate_batches: int = 8
     checkpoint_every: int = 200         # steps; 0: only at the end
     keep: int = 2                       # checkpoints, beside the best one
+    sample_every: int = 0               # steps; 0: never. Then the model writes a text, to see how it is coming along
 
     def __post_init__(self) -> None:
         for name in ("steps", "micro_batches", "keep", "evaluate_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        for name in ("warmup_steps", "weight_decay", "evaluate_every", "checkpoint_every", "label_smoothing", "z_loss"):
+        for name in ("warmup_steps", "weight_decay", "evaluate_every", "checkpoint_every", "sample_every", "label_smoothing",
+                     "z_loss", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in ("beta1", "beta2", "ema", "label_smoothing"):
@@ -46,6 +49,9 @@ class Settings:
         for name in ("lr", "eps", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}.")
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"{name} must be a finite number, not {value}.")
         if not 0 <= self.final_lr <= 1:
             raise ValueError(f"final_lr is a share of the peak learning rate, so between 0 and 1, not {self.final_lr}.")
 
@@ -71,4 +77,4 @@ def checked(kind: type, values: Mapping[str, Any], subject: str) -> dict[str, An
 
 
 # What may change when a run is resumed: it doesn't enter the mathematics of the steps.
-FREE_TO_CHANGE = {"micro_batches", "recompute", "evaluate_every", "evaluate_batches", "checkpoint_every", "keep"}
+FREE_TO_CHANGE = {"micro_batches", "recompute", "evaluate_every", "evaluate_batches", "checkpoint_every", "sample_every", "keep"}

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from minillm import cli
-from minillm.cost import memory, plan, six_nd
+from minillm.cost import flops, memory, plan, report, six_nd
 from minillm.model import Config
 
 
@@ -20,9 +21,11 @@ def called(capsys, *words):
 def test_a_whole_plan(capsys):
     code, out, _ = called(capsys, "flops", "llama3-8b", "--tokens", "15T", "--gpus", "1024xH100", "--mfu", "0.40", "--price", "2.5")
     assert code == 0
-    for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense", "data sheet",
+    for words in ("8,030,261,248 parameters", "6nd            4.818e+10   7.227e+23", "10,602 PF/s-days", "1,024 × H100", "989.4 TFLOP/s, dense",
+                  "data sheet",
                   "40.0% of it, counted by palm", "wall time      26.2 days", "device-hours   642,924", "at 2.50 for a device-hour",
-                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB", "smallest number of devices that it fits on: 6"):
+                  "ZeRO stage 3", "in all, of 80.0 GB          52.81 GB",
+                  "smallest number of devices that it fits on: 6 keeping all activations, 3 recomputing all activations."):
         assert words in out, out
 
 
@@ -56,10 +59,12 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["flops", "llama3-70b", "--gpus", "8xT4", "--seq-len", "2048"], "doesn't fit"),
     (["flops", "gpt2", "--mfu", "0.4"], "give --tokens and --gpus"),
     (["flops", "gpt2", "--seq-len", "4096"], "learned positions end at"),
+    (["flops", "gpt2", "--peak", "100T"], "name it with --gpus"),
     (["flops", "gtp2"], "Did you mean gpt2"),
     (["flops"], "Name a model"),
     (["flops", "gpt2", "--validate"], "leave out gpt2"),
     (["flops", "gpt2", "--png", "x.png"], "picture of --validate"),
+    (["memory", "gpt2", "--seq-len", "4096"], "learned positions end at"),
     (["memory", "gpt2", "--batch", "0"], "at least 1, not 0"),
     (["memory", "gpt2", "--seq-len", "-8"], "at least 1, not -8"),
     (["memory", "gpt2", "--devices", "0"], "at least 1, not 0"),
@@ -74,6 +79,7 @@ def test_a_wrong_flag_is_exit_code_2(capsys, words):
     assert called(capsys, *words)[0] == 2
 
 
+@pytest.mark.slow
 def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(six_nd, "validate", lambda: six_nd.Trial((six_nd.run("llama-nano", 8),)))
     code, out, _ = called(capsys, "flops", "--validate", "--png", tmp_path / "trial.png")
@@ -87,12 +93,13 @@ def test_six_nd_is_put_on_trial(capsys, monkeypatch, tmp_path):
 
 
 def test_the_account_of_memory(capsys):
-    code, out, _ = called(capsys, "memory", "llama-nano", "--batch", "16", "--dtype", "fp32", "--threads", "2")
+    code, out, _ = called(capsys, "memory", "gpt2", "--batch", "4", "--seq-len", "128", "--dtype", "fp32", "--threads", "2")
     assert code == 0
-    account = memory.of_step(Config.preset("llama-nano"), 16, 256, threads=2)
-    for words in ("weights                     7.1 MB", "To train, on one device", "Activations of one block: linear 14.7 MB", "which is 42.5 MB here",
-                  "16 bytes a parameter", "80 GB for 1 B parameters", f"in all                 {sum(account.values()) / 1e6:.1f} MB"):
+    step = memory.of_step(Config.preset("gpt2"), 4, 128, threads=2)
+    for words in ("weights                   497.8 MB", "To train, on one device", "Activations of one block: linear ", "which is 3.0 GB here",
+                  "16 bytes a parameter", "80 GB for 1 B parameters"):
         assert words in out, out
+    assert re.search(rf"The peak of a step here, on 2 .*in all +{sum(step.values()) / 1e9:.2f} GB", out, re.DOTALL), out
 
 
 def test_the_account_as_json(capsys):
@@ -110,3 +117,7 @@ def test_help_teaches(capsys):
     for command, words in (("flops", ["1024xH100", "0.3 to 0.5", "chinchilla"]), ("memory", ["--attention", "recompute", "int8"])):
         code, out, _ = called(capsys, command, "--help")
         assert code == 0 and all(word in out for word in words)
+
+
+def test_every_convention_is_explained():
+    assert report.COUNTS.keys() == flops.CONVENTIONS.keys()

@@ -29,7 +29,7 @@ def counted(work):
 
 
 def test_the_examples_in_the_docstring_are_true():
-    assert doctest.testmod(sys.modules["minillm.cost.counting"]) == (0, 9)
+    assert doctest.testmod(sys.modules["minillm.cost.counting"]) == (0, 10)
 
 
 # --- what an array sees ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from minillm import Config
 from minillm.cost.flops import CONVENTIONS, Convention, num_parameters, of_model
 from minillm.ops import REFERENCE, softmax
 
-NANO = Config.preset("llama-nano")              # d 192, 4 layers, 6 heads of 32, 2 key heads, f 512, vocabulary 1024, tied
+NANO = Config(vocab_size=1024, d_model=192, num_layers=4, num_heads=6, num_kv_heads=2, d_ff=512, max_seq_len=256, tied=True)    # heads of 32
 B, T = 2, 48
 ROWS, HE, LAYERS, VD = B * T, 192, 4, 1024 * 192
 MATRICES = LAYERS * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512)

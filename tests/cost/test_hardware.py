@@ -1,6 +1,8 @@
 """The table of devices, against what their units and clocks multiply to; and a wrong MFU is never printed."""
 
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -88,3 +90,13 @@ def test_sources_say_when_the_vendors_figures_were_halved():
     for name in ("H100", "H100-PCIe"):
         printed = float(re.search(r"\(([\d,]+) for bf16\)", DEVICES[name].source)[1].replace(",", "")) * 1e12
         assert printed == pytest.approx(2 * DEVICES[name].peak["bf16"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("name", "dtype", "peak"), [("NVIDIA H200", "bfloat16", 989.4e12), ("NVIDIA H200", "float32", 67e12),
+                                                     ("NVIDIA H200", "float64", None),
+                                                     ("NVIDIA H100 NVL", "bfloat16", None)])
+def test_the_data_sheet_of_this_machines_gpu(monkeypatch, name, dtype, peak):
+    cuda = SimpleNamespace(Device=lambda: SimpleNamespace(id=0), runtime=SimpleNamespace(getDeviceProperties=lambda number: {"name": name.encode()}))
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    assert hardware.data_sheet_peak("cuda", dtype) == peak
+    assert hardware.data_sheet_peak("cpu", dtype) is None

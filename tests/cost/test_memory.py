@@ -4,8 +4,8 @@ import gc
 import json
 import subprocess
 import sys
-import textwrap
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,8 +130,9 @@ def test_nonsense_gets_a_sentence():
 # --- temporary arrays and the peak -------------------------------------------------------------------------------------------------
 
 PEAKS = [                                        # family, b, t, head size, key heads, d_ff ÷ d, vocabulary, recompute
-    (LLAMA, 2, 64, 64, 1, 3, 100, False), (LLAMA, 4, 128, 32, 2, 3, 3000, True), (LLAMA, 1, 200, 64, 1, 1, 12000, False),
-    (GPT2, 2, 200, 32, 4, 4, 100, True), (GPT2 | dict(feed_forward="gelu"), 4, 128, 32, 2, 4, 100, False), (FIRST, 2, 256, 32, 4, 4, 3000, False),
+    (LLAMA, 2, 64, 64, 1, 3, 100, False), (LLAMA, 4, 128, 32, 2, 3, 3000, True), (LLAMA, 2, 256, 64, 1, 1, 8000, False),
+    (LLAMA | dict(sliding_window=40), 4, 256, 16, 4, 1, 100, True), (GPT2, 2, 200, 32, 4, 4, 100, True),
+    (GPT2 | dict(feed_forward="gelu"), 4, 128, 32, 2, 4, 100, False), (FIRST, 2, 256, 32, 4, 4, 3000, False),
 ]
 
 
@@ -139,13 +140,23 @@ PEAKS = [                                        # family, b, t, head size, key 
 def test_the_peak_of_a_slice_is_predicted(case, unchecked):
     """Within 7 %, of what Python allocates on the way through forward and backward."""
     family, b, t, head_size, kv_heads, wide, vocab_size, recompute = case
-    num_heads = kv_heads * (2 if family is LLAMA else 1)
+    num_heads = kv_heads * (1 if family.get("tied") else 2)
     d = num_heads * head_size
     config = Config(**(family | dict(vocab_size=vocab_size, d_model=d, num_layers=2, num_heads=num_heads, num_kv_heads=kv_heads,
                                      head_size=head_size, d_ff=wide * d, max_seq_len=256)))
     model = Transformer(config)
     into, (tokens, targets) = model.params.zeros(), batch(b, t, vocab_size)
     predicted = sum(activations(config, b, t, recompute=recompute, token_bytes=0).values()) + memory.temporary(config, b, t, recompute=recompute)
+    assert predicted == pytest.approx(peak(lambda: model.loss_and_grads(tokens, targets, into=into, recompute=recompute)), rel=0.07)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_peak_with_stored_attention(recompute, unchecked):
+    config = Config(**(GPT2 | dict(d_model=64, num_heads=8, num_kv_heads=8, d_ff=64, max_seq_len=500)))
+    model, (tokens, targets) = Transformer(config, ops=STORED), batch(1, 500)
+    into = model.params.zeros()
+    predicted = (sum(activations(config, 1, 500, recompute=recompute, attention="stored", token_bytes=0).values())
+                 + memory.temporary(config, 1, 500, recompute=recompute, attention="stored"))
     assert predicted == pytest.approx(peak(lambda: model.loss_and_grads(tokens, targets, into=into, recompute=recompute)), rel=0.07)
 
 
@@ -177,6 +188,14 @@ def test_micro_batches_are_held_one_at_a_time(unchecked):
     assert quarters < 0.3 * whole
 
 
+def test_slices_of_unequal_size_are_held_side_by_side():
+    config = Config(**LLAMA)
+    one, two = (sum(activations(config, rows, 7, token_bytes=0).values()) for rows in (1, 2))
+    assert memory.of_step(config, 3, 7, threads=2)["activations"] == one + two
+    assert memory.of_step(config, 3, 7, threads=2, micro_batches=3)["activations"] == one, "a single thread's slices follow one another"
+    assert memory.of_step(config, 1, 7, threads=8) == memory.of_step(config, 1, 7)
+
+
 SIZES = {
     "small": (dict(vocab_size=512, d_model=256, num_layers=4, num_heads=4, d_ff=688, max_seq_len=128), 16, {}),
     "one thread": (dict(vocab_size=4096, d_model=384, num_layers=6, num_heads=6, num_kv_heads=2, d_ff=1024, max_seq_len=256), 8, {"threads": 1}),
@@ -187,35 +206,13 @@ SIZES = {
     "100 million": (dict(vocab_size=8192, d_model=768, num_layers=12, num_heads=12, d_ff=2048, max_seq_len=512), 2, {}),
 }
 
-PROCESS = textwrap.dedent("""
-    import json, sys
-    import numpy as np
-    from minillm import Config, Transformer, updates
-    from minillm.arrays import reuse_memory, set_num_threads
-    from minillm.training.step import Gradients, loss_and_grads
-
-    def highest():      # ru_maxrss would count the parent's memory too, which the fork shared for a moment
-        return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-    shape, rows, threads, micro_batches, recompute = json.loads(sys.argv[1])
-    set_num_threads(threads)
-    reuse_memory()
-    before = highest()
-    model = Transformer(Config(**shape))
-    gradients, m, v = Gradients(model.params), model.params.zeros().flat, model.params.zeros().flat
-    tokens = np.random.default_rng(0).integers(0, shape["vocab_size"], (rows, shape["max_seq_len"] + 1))
-    for step in range(2):
-        loss_and_grads(model, tokens[:, :-1], tokens[:, 1:], gradients, micro_batches, recompute=recompute)
-        updates.adamw(model.params.flat, gradients.total.flat, m, v, step + 1, 1e-3)
-    print(highest() - before)
-""")
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the highest resident size of a process is read from /proc")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "small" else pytest.mark.slow) for name in SIZES])
 def test_the_peak_of_a_training_step_is_predicted_within_10_percent_of_what_the_process_uses(name):
     shape, rows, options = SIZES[name]
     options = {"threads": 2, "micro_batches": 1, "recompute": False} | options
-    done = subprocess.run([sys.executable, "-c", PROCESS, json.dumps([shape, rows, *options.values()])], capture_output=True, text=True, check=True)
+    script = Path(__file__).parents[2] / "benchmarks" / "memory.py"
+    command = [sys.executable, script, "--measure", json.dumps([shape, rows, *options.values()])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     predicted = memory.of_step(Config(**shape), rows, shape["max_seq_len"], **options)
     assert sum(predicted.values()) == pytest.approx(int(done.stdout), rel=0.1), f"predicted: {predicted}"

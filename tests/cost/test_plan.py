@@ -16,7 +16,8 @@ LLAMA_7B = Config.preset("llama1-7b")
 
 # --- what people write ---------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("text", "value"), [("15T", 15e12), ("1.5e12", 1.5e12), ("300B", 300e9), ("300 b", 300e9), ("4_000_000", 4e6), ("1,000", 1000),
+@pytest.mark.parametrize(("text", "value"), [("15T", 15e12), ("1.5e12", 1.5e12), ("300B", 300e9), ("300 b", 300e9), ("4_000_000", 4e6),
+                                             ("1,000", 1000),
                                              ("40k", 4e4), ("0.66M", 0.66e6), ("2e3k", 2e6), ("80G", 80e9)])
 def test_numbers_as_people_write_them(text, value):
     assert number(text, "number of tokens") == pytest.approx(value)
@@ -39,7 +40,8 @@ def test_every_unit_multiplies(value, unit):
     assert number(f"{value!r}{unit.upper()}", "x") == pytest.approx(value * plan.UNITS[unit])
 
 
-@pytest.mark.parametrize(("text", "count", "name"), [("1024xH100", 1024, "H100"), ("8 x a100", 8, "A100"), ("TPUv4", 1, "TPUv4"), ("2×RTX 4090", 2, "RTX4090")])
+@pytest.mark.parametrize(("text", "count", "name"), [("1024xH100", 1024, "H100"), ("8 x a100", 8, "A100"), ("TPUv4", 1, "TPUv4"),
+                                                     ("2×RTX 4090", 2, "RTX4090")])
 def test_devices_as_people_write_them(text, count, name):
     found = devices_named(text)
     assert (found[0], found[1].name) == (count, name)
@@ -57,12 +59,15 @@ def test_a_config_from_a_file(tmp_path):
     assert config_named(str(tmp_path / "all.json")) == Config.preset("llama3-405b")
     (tmp_path / "small.toml").write_text('preset = "llama-nano"\nd_model = 96\n')
     assert config_named(str(tmp_path / "small.toml")) == Config.preset("llama-nano", d_model=96)
+    (tmp_path / "recipe.toml").write_text('[training]\nsteps = 10\n[model]\npreset = "gpt2"\ndropout = 0.1\n')
+    assert config_named(str(tmp_path / "recipe.toml")) == Config.preset("gpt2", dropout=0.1)
     assert config_named("gpt2") == Config.preset("gpt2")
 
 
 @pytest.mark.parametrize(("name", "text", "sentence"), [
     ("a.toml", "d_model = ", "can't be read as TOML"), ("a.json", "{", "can't be read as JSON"), ("a.toml", "width = 3", "no field width"),
-    ("a.toml", 'preset = "nobody"', "no preset 'nobody'"), ("a.json", "[1]", "must hold a JSON object")])
+    ("a.toml", 'preset = "nobody"', "no preset 'nobody'"), ("a.toml", "preset = 3", "no preset '3'"),
+    ("a.toml", 'preset = "gpt2"\nname = "mine"', "no field name"), ("a.json", "[1]", "must hold a JSON object")])
 def test_a_bad_file_gets_a_sentence(tmp_path, name, text, sentence):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=sentence):
@@ -138,7 +143,9 @@ def test_more_than_the_peak_is_refused():
     (dict(tokens_per_second=5.0), "give --gpus"), (dict(convention="guess"), "no convention 'guess'"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, tokens_per_second=3.0), "not both"),
     (dict(tokens=1e9, devices=(8, hardware.DEVICES["H100"]), mfu=0.4, price=-1.0), "0 or more, not -1"),
-    (dict(t=0), "at least 1"), (dict(devices=(8, hardware.DEVICES["H100"]), micro_batch=0), "micro-batch must be at least 1")])
+    (dict(price=2.0), "A price is for the hours"), (dict(price=2.0, tokens=1e9, devices=(8, hardware.DEVICES["H100"])), "A price is for the hours"),
+    (dict(t=0), "at least 1"), (dict(t=10**9), "longer than anybody's"),
+    (dict(devices=(8, hardware.DEVICES["H100"]), micro_batch=0), "micro-batch must be at least 1")])
 def test_half_a_plan_gets_a_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         of_run(LLAMA_7B, **options)

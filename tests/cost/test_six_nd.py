@@ -136,6 +136,7 @@ def test_the_table_says_what_the_json_says(trial):
     assert "3,397 to 4,621 tokens" in text
 
 
+@pytest.mark.slow
 def test_the_picture_is_drawn(trial, tmp_path):
     trial.picture(tmp_path / "six_nd.png")
     assert (tmp_path / "six_nd.png").read_bytes().startswith(b"\x89PNG")

@@ -379,6 +379,8 @@ def run_broken_alone(name):
 @pytest.mark.parametrize("name, checked", [(name, checked) for name, (*_, only_checked) in BROKEN.items() for checked in (False, True)
                                            if checked or not only_checked])
 def test_what_a_gpu_would_take_badly_is_an_error_with_its_line(name, checked):
+    if name == "a misaligned vector" and "clang" in compiler._compiler()[1]:
+        pytest.skip("clang copies a vector as bytes, which may lie anywhere")
     body, _, sentence, _ = BROKEN[name]
     _, place = broken(body)
     with emulator.settings(checked=checked), pytest.raises(KernelError, match=sentence.replace("LINE", place.replace(".", r"\."))):

@@ -76,6 +76,6 @@ MUTANTS = [
          old="counted = target != IGNORE", new="counted = (target != IGNORE) & (np.cumsum(target != IGNORE) < (target != IGNORE).sum())",
          caught_by=TEST + "gap.py::test_the_exact_scorer_put_through_the_same_evaluation_reads_zero"),
     dict(name="the standard error of a mean in place of that of a ratio", file=GAP,
-         old="rest = difference - gap * num_bytes", new="rest = difference - difference.mean()",
+         old="rest = y - value * x if", new="rest = y - y.mean() if",
          caught_by=TEST + "gap.py::test_the_standard_error_is_that_of_the_ratio"),
 ]

@@ -1,10 +1,10 @@
 """Small errors in memory, plans and measurement, each of which keeps shapes and finite numbers, and the test that must catch it."""
 
 MEMORY, SHARDING, HARDWARE = "minillm/cost/memory.py", "minillm/cost/sharding.py", "minillm/cost/hardware.py"
-PLAN, TIMING, PROFILE, COUNTERS = "minillm/cost/plan.py", "minillm/cost/timing.py", "minillm/cost/profile.py", "minillm/cost/counters.py"
+PLAN, TIMING, PROFILE, COUNTERS = "minillm/cost/plan.py", "minillm/cost/timing.py", "minillm/training/profile.py", "minillm/cost/counters.py"
 STEP, REPORT = "minillm/training/step.py", "minillm/cost/report.py"
 BYTES, PLANS, DEVICES = "tests/cost/test_memory.py::", "tests/cost/test_plan.py::", "tests/cost/test_hardware.py::"
-CLOCKS, PROFILES, COUNTS = "tests/cost/test_timing.py::", "tests/cost/test_profile.py::", "tests/cost/test_counters.py::"
+CLOCKS, PROFILES, COUNTS = "tests/cost/test_timing.py::", "tests/training/test_profile.py::", "tests/cost/test_counters.py::"
 HELD = BYTES + "test_activations_by_formula_are_the_bytes_that_the_caches_hold"
 
 
@@ -28,14 +28,14 @@ MUTANTS = [
          BYTES + "test_the_cache_of_keys_and_values_is_as_large_as_it_is_said_to_be"),
         ("the chunk before is forgotten in the loss", "chunks = max(3 * rows, 2 * rows + 3 * min(rows, n - rows))", "chunks = 3 * rows",
          BYTES + "test_the_peak_of_a_slice_is_predicted"),
-        ("recompute needs no room in backward", "if recompute else 0     # its input", "if False else 0     # its input",
+        ("recompute needs no room in backward", "if recompute else 0\n", "if False else 0\n",
          BYTES + "test_the_peak_of_a_slice_is_predicted"),
-        ("threads share one gradient", '"gradients": threads * flat', '"gradients": flat',
+        ("each thread has a gradient of its own", '"gradients": flat, ', '"gradients": threads * flat, ',
          BYTES + "test_the_peak_of_a_training_step_is_predicted_within_10_percent_of_what_the_process_uses"),
-        ("micro-batches are all held", "rows = -(-b // (threads * micro_batches))", "rows = -(-b // threads)",
+        ("micro-batches are all held", "np.linspace(0, b, threads * micro_batches + 1)", "np.linspace(0, b, threads + 1)",
          BYTES + "test_micro_batches_are_held_one_at_a_time")),
     *of(STEP,
-        ("a slice's cache outlives it", "            del cache ", "            # del cache ", BYTES + "test_micro_batches_are_held_one_at_a_time")),
+        ("a slice's cache outlives it", "            return loss, float(cache.nll)", "            slices.append(cache)\n            return loss, float(cache.nll)", BYTES + "test_micro_batches_are_held_one_at_a_time")),
     *of(SHARDING,
         ("the fixed part is forgotten", "room = capacity - several.fixed", "room = capacity",
          PLANS + "test_one_device_fewer_than_the_smallest_number_is_too_few"),

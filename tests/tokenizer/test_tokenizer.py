@@ -166,8 +166,8 @@ def test_batches_in_processes_are_the_single_texts(tokenizer):
 def test_the_cache_forgets_and_still_gives_the_same(tokenizer, monkeypatch):
     from minillm.tokenizer import tokenizer as module
     expected = tokenizer.encode(MIXED)
-    monkeypatch.setattr(module, "REMEMBERED", 5)
     tokenizer._cache.clear()
+    monkeypatch.setattr(tokenizer._cache, "limit", 5)
     assert tokenizer.encode(MIXED) == expected and len(tokenizer._cache) <= 5
     monkeypatch.setattr(module, "LONGEST_REMEMBERED", 3)
     tokenizer._cache.clear()

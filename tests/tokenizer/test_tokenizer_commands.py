@@ -1,5 +1,6 @@
 """`minillm tokenizer …` as a stranger uses it, with wrong input too."""
 
+import os
 import re
 
 import pytest
@@ -69,6 +70,17 @@ def test_compare_puts_tokenizers_side_by_side(folder, capsys):
     (["train", "{text}", "--pattern", "[a-z]+"], "loses text"),
     (["train", "{text}", "--special-tokens", "<a>", "<a>"], "given twice"),
     (["train"], "at least one file"),
+    (["train", "{folder}"], "is a folder; name the files in it"),
+    (["train", "{text}", "--model", "unigram", "--out", "x.tiktoken"], "byte-level BPE only"),
+    (["train", "{text}", "--model", "unigram", "--pattern", "gpt2"], "takes neither a pattern"),
+    (["train", "{text}", "--out", "{text}/x.json"], "isn't a folder in which you may write"),
+    (["train", "{text}", "--out", "{text}"], "means a folder"),
+    (["train", "{text}", "--out", "{folder}/dir.json"], "its name means a file"),
+    (["encode", "{text}", "--tokenizer", "{json}", "--out", "{text}"], "is a file; the shards need a folder"),
+    (["encode", "{text}", "--tokenizer", "{json}", "--out", "x", "--shard-tokens", 0], "1 token or more"),
+    (["decode", "--tokenizer", "{json}"], "at least one token id"),
+    (["decode", "9" * 30, "--tokenizer", "{json}"], "no token 999"),
+    (["compare", "--file", "{text}"], "at least one tokenizer"),
     (["encode", "{text}", "--tokenizer", "{text}", "--out", "x"], "isn't a tokenizer"),
     (["decode", "1", "two", "--tokenizer", "{json}"], "'two' is neither"),
     (["decode", "100000", "--tokenizer", "{json}"], "no token 100000"),
@@ -78,10 +90,27 @@ def test_compare_puts_tokenizers_side_by_side(folder, capsys):
     (["compare", "{json}", "--file", "nowhere"], "There is no file"),
 ])
 def test_wrong_input_is_one_sentence_and_exit_1(folder, capsys, words, sentence):
-    places = {"text": folder / "text.txt", "json": folder / "new" / "a.json"}
+    (folder / "dir.json").mkdir(exist_ok=True)
+    places = {"text": folder / "text.txt", "json": folder / "new" / "a.json", "folder": folder}
     run("tokenizer", *(str(word).format(**places) for word in words), code=1)
     printed = capsys.readouterr().err
     assert sentence in printed and "Traceback" not in printed and printed.startswith("minillm: ")
+
+
+def test_a_binary_file_gets_a_remark(folder, caplog):
+    (folder / "binary").write_bytes(bytes(range(256)) * 20)
+    run("tokenizer", "encode", folder / "binary", "--tokenizer", folder / "new" / "a.json", "--out", folder / "of binary")
+    assert "doesn't look like text in UTF-8" in caplog.text
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk is played by Linux's /dev/full")
+def test_a_full_disk_is_one_sentence(folder, capsys, monkeypatch):
+    def fails(*_):
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x")
+    monkeypatch.setattr("minillm.data.shards.write_file", fails)
+    run("tokenizer", "encode", folder / "text.txt", "--tokenizer", folder / "new" / "a.json", "--out", folder / "full", code=1)
+    assert "No space left on device" in capsys.readouterr().err
 
 
 def test_what_isnt_printable_shows_as_bytes():

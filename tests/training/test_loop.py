@@ -224,3 +224,10 @@ def test_a_run_killed_fifty_times_at_any_moment_ends_with_the_bits_of_an_undistu
     np.testing.assert_array_equal(loaded.params.flat, whole.params.flat, f"seed {seed}")
     assert while_saving, "no kill fell into the writing of a checkpoint: the test is weaker than it says"
     assert not any((tmp_path / "run" / "checkpoints").glob(".*")), "what killed processes left half-written is still there"
+
+
+def test_the_progress_line_names_the_peak_that_each_share_is_of():
+    from minillm.training.loop import shown
+    line = {"loss": 2.5, "tokens_per_second": 1234.5, "mfu_measured": 0.5, "mfu_data_sheet": 0.25}
+    assert shown(line, 3.0) == "loss 2.500, 1,234 tokens/s, validation 3.000, 50% of the measured peak, 25% of the data sheet's peak"
+    assert "peak" not in shown({"loss": 2.5, "tokens_per_second": 1.0}, None), "unknown, so not printed"

@@ -25,8 +25,10 @@
 #endif
 #ifdef EMULATOR_CHECKED
 #define EMULATOR_UNCHECKED __attribute__((no_sanitize_thread))
+#define EMULATOR_CALLED __attribute__((no_sanitize_thread, noinline))    // for functions that look at where they are called
 #else
 #define EMULATOR_UNCHECKED
+#define EMULATOR_CALLED
 #endif
 
 namespace emulator {

@@ -44,7 +44,7 @@ static inline void __threadfence_block() {}
 // --- atomics: one thread runs at a time, so they need no more than to be told apart from plain accesses ---
 
 #define EMULATOR_ATOMIC(name, result)                                                                      \
-    template <class T, class U> EMULATOR_UNCHECKED static inline T name(T* p, U value_) {                  \
+    template <class T, class U> EMULATOR_CALLED static inline T name(T* p, U value_) {                  \
         emulator::touch_from(__builtin_return_address(0), p, sizeof *p, emulator::ATOMIC);                 \
         T old = *p, value = (T)value_;                                                                     \
         (void)value;                                                                                       \
@@ -62,7 +62,7 @@ EMULATOR_ATOMIC(atomicOr, old | value)
 EMULATOR_ATOMIC(atomicXor, old ^ value)
 EMULATOR_ATOMIC(atomicInc, old >= value ? 0 : old + 1)
 
-template <class T> EMULATOR_UNCHECKED static inline T atomicCAS(T* p, T expected, T value) {
+template <class T> EMULATOR_CALLED static inline T atomicCAS(T* p, T expected, T value) {
     emulator::touch_from(__builtin_return_address(0), p, sizeof *p, emulator::ATOMIC);
     T old = *p;
     if (old == expected) *p = value;

@@ -9,7 +9,7 @@
 //     uses of what a cp.async brings before the wait for it
 //
 // -fsanitize=bounds,alignment,null call the __ubsan functions: an index beyond an array's declared size, and addresses that a GPU's
-// loads of 8 or 16 bytes would refuse.
+// loads of 8 or 16 bytes would refuse. (g++ sees these; clang copies a vector as bytes, which may lie anywhere.)
 //
 // A kernel's own variables live on the fibers' stacks, and are its own.
 #pragma once
@@ -208,7 +208,7 @@ struct SourceLocation { const char* file; unsigned line, column; };
 
 }  // namespace emulator
 
-#define EMULATOR_HOOK extern "C" EMULATOR_UNCHECKED
+#define EMULATOR_HOOK extern "C" EMULATOR_CALLED
 #define EMULATOR_HOOKS(bytes)                                                                                                            \
     EMULATOR_HOOK void __tsan_read##bytes(void* p) { emulator::touch_from(__builtin_return_address(0), p, bytes, emulator::READ); }      \
     EMULATOR_HOOK void __tsan_write##bytes(void* p) { emulator::touch_from(__builtin_return_address(0), p, bytes, emulator::WRITE); }    \
@@ -226,6 +226,11 @@ EMULATOR_HOOK void* __tsan_memcpy(void* to, const void* from, unsigned long n) {
     emulator::touch_from(__builtin_return_address(0), from, n, emulator::READ);
     emulator::touch_from(__builtin_return_address(0), to, n, emulator::WRITE);
     return memcpy(to, from, n);
+}
+EMULATOR_HOOK void* __tsan_memmove(void* to, const void* from, unsigned long n) {
+    emulator::touch_from(__builtin_return_address(0), from, n, emulator::READ);
+    emulator::touch_from(__builtin_return_address(0), to, n, emulator::WRITE);
+    return memmove(to, from, n);
 }
 EMULATOR_HOOK void* __tsan_memset(void* to, int byte, unsigned long n) {
     emulator::touch_from(__builtin_return_address(0), to, n, emulator::WRITE);

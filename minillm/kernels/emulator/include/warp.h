@@ -85,7 +85,7 @@ namespace emulator {
 
 // cp.async: 16 bytes from global to shared memory. They arrive some time before the wait for their group ends, so a schedule may
 // let them arrive at once, or as late as that.
-EMULATOR_UNCHECKED static inline void cp_async_16(void* to, const void* from) {
+EMULATOR_CALLED static inline void cp_async_16(void* to, const void* from) {
     const void* caller = __builtin_return_address(0);
     if (((uintptr_t)to | (uintptr_t)from) % 16) {
         describe("cp.async of 16 bytes: both addresses must be multiples of 16.");
@@ -105,7 +105,7 @@ EMULATOR_UNCHECKED static inline void cp_async_16(void* to, const void* from) {
 static inline void cp_async_commit() { current->copies.group++; }
 
 // Waits until at most `pending` of this thread's newest groups are still under way.
-EMULATOR_UNCHECKED static inline void cp_async_wait(int pending) {
+EMULATOR_CALLED static inline void cp_async_wait(int pending) {
     CopyQueue& queue = current->copies;
     int kept = 0;
     for (int i = 0; i < queue.count; i++) {
@@ -122,7 +122,7 @@ EMULATOR_UNCHECKED static inline void cp_async_wait(int pending) {
 
 // ldmatrix .x4: four matrices of 8 × 8 16-bit numbers. Lane 8i + r hands over the address of row r of matrix i; lane l receives of each
 // matrix the numbers 2 (l mod 4) and the next of row ⌊l/4⌋; transposed, of column ⌊l/4⌋.
-EMULATOR_UNCHECKED static inline void ldmatrix_x4(unsigned (&fragments)[4], const void* row, bool transposed, EMULATOR_CALLER) {
+EMULATOR_CALLED static inline void ldmatrix_x4(unsigned (&fragments)[4], const void* row, bool transposed, EMULATOR_CALLER) {
     if ((uintptr_t)row % 16) {
         describe("ldmatrix at %s:%d: a row's address must be a multiple of 16.", file, line);
         stop();

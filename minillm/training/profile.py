@@ -4,8 +4,8 @@
 
 Both ceilings are measured here, now, in the same process: the peak by large matrix products, the bandwidth by copying arrays that no
 cache holds. Left of the ridge (peak ÷ bandwidth) an operation waits for memory, right of it for arithmetic; how far below the roof it
-lies is what a better program could win. FLOPs are counted as executed (counting.py), in a step of its own, so that counting costs no
-time here; bytes are the least that must move (timing.py); and seconds are medians over several steps.
+lies is what a better program could win. FLOPs are counted as executed (cost/counting.py), in a step of its own, so that counting costs no
+time here; bytes are the least that must move (cost/timing.py); and seconds are medians over several steps.
 """
 
 import statistics
@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from .. import updates
-from ..arrays import in_threads, num_threads, reuse_memory
+from ..arrays import blas_threads, in_threads, num_threads, reuse_memory, set_num_threads
+from ..cost import counters, memory
+from ..cost.counting import Count, counting
+from ..cost.flops import adamw, of_model
+from ..cost.mfu import product_rate
+from ..cost.sharding import gigabytes
+from ..cost.timing import Spent, Times, timing
 from ..model.config import Config
 from ..model.transformer import Transformer
-from ..training.step import Gradients, loss_and_grads
-from . import counters
-from .counting import Count, counting
-from .flops import adamw, of_model
-from .mfu import product_rate
-from .timing import Spent, Times, timing
+from .step import Gradients, loss_and_grads
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,30 @@ class Profile:
     def roof(self, intensity: float) -> float:
         return min(self.peak, intensity * self.bandwidth)
 
+    def __str__(self) -> str:
+        lines = [f"A step of {self.tokens:,} tokens takes {1e3 * self.seconds:,.1f} ms on {self.threads} thread(s), "
+                 f"{self.tokens / self.seconds:,.0f} tokens/s (with the clocks inside {1e3 * self.timed_seconds:,.1f} ms).", "",
+                 f"{'operation':22}{'calls':>7}{'ms':>10}{'share':>8}{'forward':>9}{'GFLOP/s':>10}{'GB/s':>8}{'FLOPs/byte':>12}{'of the roof':>13}"]
+        for line in self.lines:
+            lines.append(f"{line.op:22}{line.calls:7,}{1e3 * line.seconds:10.2f}{line.seconds / self.timed_seconds:8.1%}{line.forward:9.0%}"
+                         f"{line.rate / 1e9:10,.1f}{line.bandwidth / 1e9:8,.1f}{line.intensity:12,.1f}{line.rate / self.roof(line.intensity):13.0%}")
+        rest = self.timed_seconds - sum(line.seconds for line in self.lines)
+        lines += [f"{'between them':22}{'':7}{1e3 * rest:10.2f}{rest / self.timed_seconds:8.1%}   "
+                  "residual additions, the sum of the threads' gradients, Python", "",
+                  f"The roof, measured here: {self.peak / 1e9:,.1f} GFLOP/s in large matrix products, {self.bandwidth / 1e9:,.1f} GB/s in "
+                  f"copying; they meet at {self.ridge:,.1f} FLOPs a byte.",
+                  f"The mathematics needs {self.needed / self.tokens:.4g} FLOPs a token: {self.needed / self.seconds / 1e9:,.1f} GFLOP/s, "
+                  f"an MFU of {self.mfu:.1%} of those products' rate."]
+        lines.append(f"The processor's own counters saw {self.by_hardware:.3f} times the FLOPs counted here." if self.by_hardware is not None
+                     else f"No hardware counters: {self.why_not}.")
+        return "\n".join(lines)
+
 
 def of_step(config: Config, b: int, t: int, steps: int = 5, dtype: str = "float32", recompute: bool = False) -> Profile:
     """Profiles a step of training on b random texts of t tokens: forward, backward, clipping and AdamW, on all threads."""
     if min(b, t, steps) < 1:
         raise ValueError(f"Texts, their length and the number of steps must be at least 1, not {min(b, t, steps)}.")
+    refuse_too_large(config, b, t, dtype, recompute)
     reuse_memory()
     model = Transformer(config, dtype=dtype)
     tokens = np.random.default_rng(0).integers(0, config.vocab_size, (b, t + 1))
@@ -99,6 +119,17 @@ def of_step(config: Config, b: int, t: int, steps: int = 5, dtype: str = "float3
     return Profile(sorted(lines([times for _, times in timed], flops, threads), key=lambda line: -line.seconds), plain,
                    statistics.median(whole for whole, _ in timed), threads, b * t, of_model(config, b, t).total, peak, bandwidth,
                    by_hardware, why_not)
+
+
+def refuse_too_large(config: Config, b: int, t: int, dtype: str, recompute: bool) -> None:
+    """Better said now than by the system, which would end the process in the middle."""
+    from ..doctor import memory_limit, memory_sizes
+    (total, available), (limit, used) = memory_sizes(), memory_limit()
+    free = min(total if available is None else available, total if limit is None else limit - used)
+    needed = sum(memory.of_step(config, b, t, num_threads(), recompute=recompute).values()) * (2 if dtype == "float64" else 1)
+    if needed > free:
+        raise ValueError(f"A step of this model would need {gigabytes(needed)}, and {gigabytes(free)} are free here. Take fewer or shorter texts, "
+                         "--recompute, or a smaller model.")
 
 
 def a_step(model: Transformer, tokens: Any, recompute: bool) -> Callable[[Transformer, Times], None]:
@@ -158,7 +189,6 @@ def copy_rate(size: int = 2**27, patience: float = 0.2) -> float:
 
 def ask_the_processor(model: Transformer, tokens: Any, recompute: bool) -> tuple[float | None, str]:
     """FLOPs of forward and backward of one text on one thread: the processor's count over ours; or None, and why."""
-    from ..arrays import blas_threads, set_num_threads
     before = num_threads()
     set_num_threads(1)
     try:

@@ -6,12 +6,13 @@ import pytest
 
 from minillm import cli
 from minillm.arrays import num_threads, set_num_threads
-from minillm.cost import counters, profile, report
+from minillm.cost import counters
 from minillm.cost.counting import Count, counting
 from minillm.cost.flops import adamw, of_model
-from minillm.cost.profile import Line, Profile
 from minillm.cost.timing import Spent, Times
 from minillm.model import Config
+from minillm.training import profile
+from minillm.training.profile import Line, Profile
 from model.small import LLAMA, batch, small
 
 CONFIG = Config(**(LLAMA | dict(vocab_size=50)))
@@ -69,14 +70,14 @@ def test_the_roof_is_the_lower_of_two_ceilings():
 
 
 def test_the_report_says_what_it_measured_and_what_it_could_not():
-    text = report.of_profile("tiny", made())
-    for words in ("a step of 100 tokens takes 900.0 ms on 2 thread(s), 111 tokens/s", "linear                      2    500.00   50.0%      30%       2.0",
+    text = str(made())
+    for words in ("A step of 100 tokens takes 900.0 ms on 2 thread(s), 111 tokens/s", "linear                      2    500.00   50.0%      30%       2.0",
                   "between them                     250.00   25.0%", "4.0 GFLOP/s in large matrix products, 1.0 GB/s", "4.0 FLOPs a byte",
                   "an MFU of 25.0%", "No hardware counters: this machine has none."):
         assert words in text, text
     linear, rope = (next(line for line in text.splitlines() if line.startswith(op)) for op in ("linear", "rope"))
     assert linear.endswith("50%") and rope.endswith("4%"), "of the peak; of the bandwidth times 0.1 FLOPs a byte"
-    assert "counters saw 1.040 times" in report.of_profile("tiny", made(by_hardware=1.04))
+    assert "counters saw 1.040 times" in str(made(by_hardware=1.04))
 
 
 def test_copying_reads_and_writes(monkeypatch):
@@ -115,3 +116,9 @@ def test_nonsense_gets_a_sentence(flag, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["profile", flag, "0"])
     assert end.value.code == 1 and "not 0" in capsys.readouterr().err
+
+
+def test_a_model_that_has_no_room_here_is_refused_before_anything_is_allocated(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["profile", "--preset", "llama3-405b"])
+    assert end.value.code == 1 and "would need" in capsys.readouterr().err

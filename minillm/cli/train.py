@@ -1,0 +1,116 @@
+"""`minillm train`: its flags are the fields of a recipe, with the defaults of the preset, file or run that is asked for."""
+
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import AvoidSubcommands, OmitArgPrefixes
+
+from minillm.cli import SIGNAL_CODES
+from minillm.cost.hardware import data_sheet_peak
+from minillm.cost.mfu import Meter, measured_peak
+from minillm.model import Config
+from minillm.training.recipe import DEFAULT, Data, Recipe
+from minillm.training.run import PICTURE, recipe_of, run
+from minillm.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Model(Config):
+    """The model's shape. Flags change what the preset has."""
+
+    def __post_init__(self) -> None:
+        """Checked when all flags are known: Recipe.replace does."""
+
+
+@dataclass(frozen=True)
+class Text(Data):
+    def __post_init__(self) -> None:
+        """Likewise."""
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    def __post_init__(self) -> None:
+        """Likewise."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    model: Model
+    data: Text
+    training: Training
+
+
+def command(arguments: list[str]):
+    """The command for these arguments: what --preset, --config or --resume names gives the other flags their defaults."""
+    recipe = asked_for(arguments)
+    defaults = Flags(Model(**vars(recipe.model)), Text(**vars(recipe.data)), Training(**vars(recipe.training)))
+
+    def train(flags: Annotated[Flags, OmitArgPrefixes, AvoidSubcommands] = defaults, out: Path = Path("runs/model"), preset: str = DEFAULT,
+              config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> int:
+        """Train a model. Without any flag: llama-nano on the tales, in about a minute and a half.
+
+        Args:
+            out: the folder for checkpoints, metrics.jsonl and loss.png
+            preset: a model's name, with what we found good for training it
+            config: a recipe, as TOML, in place of a preset: tables [model], [data] and [training]
+            resume: go on with the run in --out, from its last checkpoint
+            threads: how many at once (default: one a core)
+            device: cpu or cuda
+        """
+        return carry_out(changed(recipe, defaults, flags), out, resume, threads, device)
+
+    return train
+
+
+def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, device: str) -> int:
+    if threads is not None:
+        from minillm.arrays import set_num_threads
+        set_num_threads(threads)
+    print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
+    meter = Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
+    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
+    result = outcome.result
+    if result.stopped_by:
+        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume")
+        return SIGNAL_CODES[result.stopped_by]
+    validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
+    print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
+    print(outcome.speed)
+    if outcome.normal:
+        print(f"Is it normal? {outcome.normal}")
+    if outcome.prepared.tokenizer is not None:
+        print(f"Let it write: minillm generate {out}")
+    return 0
+
+
+def asked_for(arguments: list[str]) -> Recipe:
+    """The recipe to begin with. Wrong flags are left for the parser to complain about."""
+    preset, config = value(arguments, "--preset"), value(arguments, "--config")
+    if "--resume" in arguments:
+        if preset is not None or config is not None:
+            raise ValueError("A run that is resumed has its recipe in its folder: leave out --preset and --config, or leave out --resume.")
+        return recipe_of(Path(value(arguments, "--out") or "runs/model"))
+    if preset is not None and config is not None:
+        raise ValueError("Give --preset or --config, not both: a recipe names its preset itself, under [model].")
+    return Recipe.read(config) if config is not None else Recipe.preset(preset or DEFAULT)
+
+
+def value(arguments: list[str], flag: str) -> str | None:
+    """As the parser will read it: of several, the last."""
+    found = None
+    for argument, following in zip(arguments, [*arguments[1:], "--"]):
+        if argument == flag and not following.startswith("--"):
+            found = following
+        elif argument.startswith(f"{flag}="):
+            found = argument.partition("=")[2]
+    return found
+
+
+def changed(recipe: Recipe, defaults: Flags, flags: Flags) -> Recipe:
+    """The recipe with those fields that the flags have changed. What follows from others (head_size) follows anew."""
+    return recipe.replace(**{field.name: getattr(given, field.name)
+                             for default, given in zip(vars(defaults).values(), vars(flags).values())
+                             for field in fields(default) if getattr(given, field.name) != getattr(default, field.name)})
