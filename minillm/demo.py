@@ -75,7 +75,7 @@ def demo(out: Path, recipe: Recipe | None = None, progress: bool = True, num_jud
         else:
             print(f"Training: {recipe.training.steps:,} steps of {prepared.train.batch_size} × {prepared.train.context} tokens.", flush=True)
 
-    outcome = run(recipe, out, resume=True, progress=progress, before=before, meter=Meter(recipe.model, measured_peak()))
+    outcome = run(recipe, out, resume=True, progress=progress, before=before, meter=lambda: Meter(recipe.model, measured_peak()))
     if not outcome.result.stopped_by:
         report(out, outcome, num_judged)
     return outcome

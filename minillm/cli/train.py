@@ -70,8 +70,8 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         from minillm.arrays import set_num_threads
         set_num_threads(threads)
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
-    meter = Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
-    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
+    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(),
+                  meter=lambda: Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32")))
     result = outcome.result
     if result.stopped_by:
         print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume")

@@ -33,8 +33,9 @@ class Outcome(NamedTuple):
 
 
 def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", ops: Any = None, progress: bool = False,
-        before: Callable[[Prepared], None] | None = None, meter: Any = None) -> Outcome:
-    """before: called with what was prepared, when training is about to begin. meter: a cost.mfu.Meter, to have FLOP/s in the metrics."""
+        before: Callable[[Prepared], None] | None = None, meter: Callable[[], Any] | None = None) -> Outcome:
+    """before: called with what was prepared, when training is about to begin. meter: makes a cost.mfu.Meter,
+    to have FLOP/s in the metrics."""
     if checkpoint.folders(out) and not resume:
         raise ValueError(f"{out} already holds a run ({checkpoint.folders(out)[-1].name}). Give --resume to go on with it, or another folder.")
     with claimed(out):                           # a second process is refused before it prepares anything
@@ -47,7 +48,8 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
         before(prepared)
     band = bands.find(recipe, prepared.train)
     try:
-        result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress, meter=meter)
+        result = train(prepared.model, prepared.train, prepared.validation, prepared.tokenizer, out, resume, recipe.training, progress,
+                       meter=None if meter is None else meter())
     finally:
         try:
             draw(out, band, least_loss(recipe, prepared))

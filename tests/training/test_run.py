@@ -35,7 +35,7 @@ def done(tmp_path_factory):
     """A run that ended, with samples on the way."""
     folder = tmp_path_factory.mktemp("done")
     recipe = tiny(written(folder), sample_every=4)
-    return recipe, folder / "run", run(recipe, folder / "run", meter=Meter(recipe.model, 1e9))
+    return recipe, folder / "run", run(recipe, folder / "run", meter=lambda: Meter(recipe.model, 1e9))
 
 
 def test_the_folder_holds_the_recipe_the_tokens_the_metrics_the_checkpoints_and_the_picture(done):
