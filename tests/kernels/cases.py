@@ -44,7 +44,7 @@ LARGER = [
 # For bfloat16 alone: attention on tensor cores, whose tiles are of 64 rows. Three tiles on the way: then the first one's place is used again.
 TENSOR_CORES = cases(
     "attention", three_tiles=(qkv(1, 20, 140, 3, 1, 16),), causal=(qkv(1, 70, 70, 2, 1, 16),),
-    whole_tiles=(qkv(1, 64, 128, 1, 1, 32), dict(causal=False)),
+    whole_tiles=(qkv(1, 64, 128, 1, 1, 32), dict(causal=False)), last_tile_in_part=(qkv(1, 70, 70, 2, 1, 16), dict(causal=False)),
     window=(qkv(1, 150, 150, 2, 2, 16), dict(window=20)), window_both_ways=(qkv(1, 100, 100, 1, 1, 16), dict(window=5, causal=False)),
     documents=(qkv(2, 18, 70, 2, 1, 16), dict(documents=np.sort(ids(2, 70, below=3)))),
     mask=(qkv(2, 65, 70, 2, 1, 16), dict(mask=bools(2, 2, 65, 70), causal=False)),
