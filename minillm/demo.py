@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .cost.mfu import Meter, measured_peak
-from .data import gap, tales
+from .data import corpus, gap, tales
+from .data.corpora import NUM_TALES
 from .data.tokens import END_OF_DOCUMENT
 from .generation import generate
 from .training import checkpoint
@@ -22,7 +23,6 @@ from .training.run import PICTURE, Outcome, run
 
 TALES, TEMPERATURE = 200, 0.8       # how many are sampled, and how boldly
 MEASURED = 100                      # validation documents for the gap
-NUM_TALES = 12_000                  # of the corpus
 
 
 class Judged(NamedTuple):
@@ -47,9 +47,9 @@ def write(model: Any, tokenizer: Any, n: int, seed: int = 1, most: int = 200) ->
     return texts
 
 
-def judge(texts: Sequence[str], corpus: set[str]) -> Judged:
+def judge(texts: Sequence[str], known: set[str]) -> Judged:
     told = [text for text in texts if fault(text) == ""]
-    return Judged(len(texts), len(told), sum(text not in corpus for text in told))
+    return Judged(len(texts), len(told), sum(text not in known for text in told))
 
 
 def fault(text: str) -> str:
@@ -99,8 +99,7 @@ def report(out: Path, outcome: Outcome, num_judged: int) -> None:
     bad = next((text for text in texts if fault(text)), None)
     if bad is not None:
         print(f"Not always so well:\n\n{indented(bad)}\n\n    The parser: {fault(bad)}\n")
-    corpus = set(itertools.islice(tales.stream(), NUM_TALES))
-    print(judge(texts, corpus))
+    print(judge(texts, set(corpus("tales"))))
     measured = gap.measure(model, prepared.held_out[:MEASURED], tokenizer.decode, tales.score, model.config.max_seq_len)
     print(f"How far from perfect? On held-out tales it needs {measured}.\n(No model in the world can need less than the exact figure; guessing "
           f"every byte evenly would need {log(256):.4f}.)")

@@ -50,7 +50,7 @@ def command(arguments: list[str]):
 
     def train(flags: Annotated[Flags, OmitArgPrefixes, AvoidSubcommands] = defaults, out: Path = Path("runs/model"), preset: str = DEFAULT,
               config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> int:
-        """Train a model. Without any flag: llama-nano on the tales, in about a minute and a half.
+        """Train a model. Without any flag: llama-nano on the tales, in about a minute.
 
         Args:
             out: the folder for checkpoints, metrics.jsonl and loss.png

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from . import tales
 
+NUM_TALES = 12_000      # of the corpus "tales", unless another number is asked for
 END_OF_TEXT = "<|endoftext|>"
 SEPARATORS = {"file": None,                                                 # a file is a document
               "blank-line": re.compile(r"\n[^\S\n]*\n\s*"),                 # so is what stands between blank lines
@@ -58,7 +59,7 @@ class Corpus:
         return Size(len(sizes), sum(sizes))
 
 
-def corpus(*sources: str | os.PathLike, separate: str = "file", num_tales: int = 12_000, seed: int = 0) -> Corpus:
+def corpus(*sources: str | os.PathLike, separate: str = "file", num_tales: int = NUM_TALES, seed: int = 0) -> Corpus:
     """A corpus of built-in names, files, patterns, folders, or "-" for standard input, one after the other.
 
     separate    where documents end in files: "file", "blank-line" or "endoftext"

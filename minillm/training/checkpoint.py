@@ -58,6 +58,12 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
     return folder
 
 
+def refuse_begun(run: Path) -> None:
+    """For who wants to begin a run here: there must be none yet."""
+    if existing := folders(run):
+        raise ValueError(f"{run} already holds a run ({existing[-1].name}). Give --resume to go on with it, or another folder.")
+
+
 def last_until(run: Path, step: int) -> Path | None:
     """The last checkpoint made after at most so many steps."""
     return next((folder for folder in reversed(folders(run)) if int(folder.name.removeprefix("step-")) <= step), None)

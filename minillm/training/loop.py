@@ -158,12 +158,11 @@ class Trainer:
 
     def start(self, resume: bool) -> None:
         """Finds out whether this folder can take the run, and goes on from its last checkpoint if it should."""
-        existing = checkpoint.folders(self.run)
-        if existing and not resume:
-            raise ValueError(f"{self.run} already holds a run ({existing[-1].name}). Give --resume to go on with it, or another folder.")
+        if not resume:
+            checkpoint.refuse_begun(self.run)
         require_space(self.run, self.model.params.flat.size, self.settings.keep + 2, self.ema is not None)
         checkpoint.sweep(self.run)
-        if existing:
+        if existing := checkpoint.folders(self.run):
             self.restore(existing[-1])
             self.remember([line for line in read(self.run / "metrics.jsonl") if line["step"] < self.step])
 

@@ -36,8 +36,8 @@ def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", op
         before: Callable[[Prepared], None] | None = None, meter: Callable[[], Any] | None = None) -> Outcome:
     """before: called with what was prepared, when training is about to begin. meter: makes a cost.mfu.Meter,
     to have FLOP/s in the metrics."""
-    if checkpoint.folders(out) and not resume:
-        raise ValueError(f"{out} already holds a run ({checkpoint.folders(out)[-1].name}). Give --resume to go on with it, or another folder.")
+    if not resume:
+        checkpoint.refuse_begun(out)
     with claimed(out):                           # a second process is refused before it prepares anything
         if checkpoint.folders(out):
             refuse_changes(recipe_of(out), recipe, out)
