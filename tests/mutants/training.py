@@ -94,7 +94,7 @@ MUTANTS = [
          old='and isinstance(value.get("loss"), float):', new="or value:",
          caught_by=TEST + "run.py::test_a_log_that_is_damaged_is_read_as_far_as_it_is_whole"),
     dict(name="tales that it knows by heart count as new", file=DEMO,
-         old="sum(text not in known for text in told)", new="sum(text not in corpus for text in texts)",
+         old="sum(text not in known for text in told)", new="sum(text not in known for text in texts)",
          caught_by="tests/test_demo.py::test_judging_counts_tales_and_those_that_are_new"),
     dict(name="the same fifty texts again and again", file=DEMO,
          old="seed=seed + i,", new="seed=seed,",
