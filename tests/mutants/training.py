@@ -2,7 +2,7 @@
 
 RECIPE, PREPARE, RUN, BANDS, EXPLOSION, LOOP, CHECKPOINT, METRICS = (
     f"minillm/training/{name}.py" for name in ("recipe", "prepare", "run", "bands", "explosion", "loop", "checkpoint", "metrics"))
-DEMO, PLOT, COMMAND, COMMANDS = "minillm/demo.py", "minillm/plot.py", "minillm/cli/train.py", "minillm/cli/__init__.py"
+DEMO, PLOT, COMMAND, COMMANDS = "minillm/demo.py", "minillm/plot/__init__.py", "minillm/cli/train.py", "minillm/cli/__init__.py"
 TEST = "tests/training/test_"
 
 MUTANTS = [
@@ -101,5 +101,5 @@ MUTANTS = [
          caught_by="tests/test_demo.py::test_texts_are_written_as_many_as_asked_and_end_where_a_tale_ends"),
     dict(name="the mean over the whole run in place of the last twenty steps", file=PLOT,
          old="for line in lines[max(0, i - window + 1):i + 1]", new="for line in lines[:min(i + 1, window)]",
-         caught_by="tests/test_plot.py::test_the_curve_has_every_loss_and_their_mean_over_twenty_steps"),
+         caught_by="tests/plot/test_plot.py::test_the_curve_has_every_loss_and_their_mean_over_twenty_steps"),
 ]
