@@ -1,0 +1,126 @@
+"""One check of one exercise: cases drawn, the reference asked, the student's answers compared, and what went wrong named."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..exercises import Exercise
+from ..exercises.exercise import Case, Check, Mistake
+from . import child
+from .caller import Answer, Limits, ask
+from .compare import difference
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case with its right answer, and what each mistake would answer (mistakes that answer the same as the reference are left out).
+    It is all that judging needs, so it can be recorded: no reference is called after this."""
+    case: Case
+    expected: Mapping[str, Any]
+    mistaken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)      # the mistake's name → its answer
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`status`: passed, failed, not started, not reached (a check before it failed), error (the grader's own: costs no points)."""
+    exercise: str
+    check: str
+    status: str
+    message: str = ""
+    diagnosis: str | None = None                                  # the mistake's name
+    advice: str | None = None
+
+
+def generator(secret: bytes, exercise: str, check: str, student: str) -> np.random.Generator:
+    """Hidden inputs: the same for the same student and check, unknown to who doesn't know the secret."""
+    digest = hmac.new(secret, "\0".join((exercise, check, student)).encode(), hashlib.sha256).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def performed(functions: Mapping[str, Callable], case: Case) -> dict[str, Any]:
+    """The case with functions of ours, in this process, on copies."""
+    from dataclasses import asdict
+    values = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in case.values.items()}
+    values |= {name: child.module(name, source, f"<{name}>") for name, source in case.provided.items()}
+    results = child.perform(functions, [asdict(step) for step in case.steps], values)
+    return {name: results[name] for name in (*case.compared, *case.may_change)}
+
+
+def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[Prepared]:
+    """The check's cases with their answers, by the reference in float64."""
+    prepared = []
+    for case in check.cases(rng):
+        exact = Case({name: value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+                      for name, value in case.values.items()}, case.steps, case.compared, case.may_change, case.provided)
+        expected, mistaken = performed(exercise.functions, exact), {}
+        for wrong in exercise.mistakes:
+            answer = attempted(wrong, exact)
+            if answer is not None and any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
+                mistaken[wrong.name] = answer
+        prepared.append(Prepared(case, expected, mistaken))
+    return prepared
+
+
+def attempted(wrong: Mistake, case: Case) -> dict[str, Any] | None:
+    try:
+        with np.errstate(all="ignore"):
+            return performed(wrong.functions, case)
+    except Exception:                                             # a mistake may fail on a case; then it isn't this one
+        return None
+
+
+def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
+          tolerance: float | None = None) -> Verdict:
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong."""
+    faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
+    if not faults:
+        return Verdict(exercise, check, "passed")
+    first, answer, fault = faults[0]
+    if answer.problem == "not started":
+        return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
+    named = diagnosis(faults, tolerance)
+    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
+
+
+def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str | None:
+    """What is wrong with one answer, or None."""
+    if answer.problem:
+        where = f" (line {answer.line}: {answer.text.strip()})" if answer.line else ""
+        return f"{answer.message}{where}"
+    for name, expected in prepared.expected.items():
+        found = difference(answer.values.get(name), expected, name, tolerance)
+        if found:
+            return found
+    for name, value in prepared.case.values.items():
+        if name not in prepared.case.may_change and isinstance(value, np.ndarray) and difference(answer.values.get(name), value, name, 0.0):
+            return f"{name} was changed: your function must leave what it is given as it was."
+    return None
+
+
+def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None) -> str | None:
+    """The mistake whose answers are the student's, in every case that is wrong."""
+    def explains(name: str) -> bool:
+        return all(not answer.problem and name in each.mistaken and
+                   not any(difference(answer.values.get(key), value, tolerance=tolerance) for key, value in each.mistaken[name].items())
+                   for each, answer, _ in faults)
+    return next((name for name in faults[0][0].mistaken if explains(name)), None)
+
+
+def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
+    """All checks of one exercise, in order, each in a fresh child."""
+    advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
+    verdicts: dict[str, Verdict] = {}
+    for check in exercise.checks:
+        before = [name for name in check.after if verdicts[name].status != "passed"]
+        if before:
+            status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
+            verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
+            continue
+        prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
+        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py")
+        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
+    return list(verdicts.values())
