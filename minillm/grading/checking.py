@@ -12,7 +12,7 @@ from ..exercises import Exercise
 from ..exercises.exercise import Case, Check, Mistake
 from . import child
 from .caller import Answer, Limits, ask
-from .compare import difference
+from .compare import difference, fair
 from .nurseries import Sandbox
 
 
@@ -34,6 +34,7 @@ class Verdict:
     message: str = ""
     diagnosis: str | None = None                                  # the mistake's name
     advice: str | None = None
+    printed: str = ""                                             # by the student's code
 
 
 def generator(secret: bytes, exercise: str, check: str, student: str) -> np.random.Generator:
@@ -60,7 +61,7 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
         expected, mistaken = performed(exercise.functions, exact), {}
         for wrong in exercise.mistakes:
             answer = attempted(wrong, exact)
-            if answer is not None and any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
+            if answer is not None and any(difference(answer[name], expected[name], tolerance=fair_to(case, check.tolerance)) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
@@ -74,41 +75,45 @@ def attempted(wrong: Mistake, case: Case) -> dict[str, Any] | None:
         return None
 
 
+def fair_to(case: Case, tolerance: float | None) -> float:
+    return fair(case.values.values()) if tolerance is None else tolerance
+
+
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
           tolerance: float | None = None) -> Verdict:
     """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong."""
+    printed = answers[0].printed if answers else ""
     faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
     if not faults:
-        return Verdict(exercise, check, "passed")
+        return Verdict(exercise, check, "passed", printed=printed)
     first, answer, fault = faults[0]
     if answer.problem == "grader":
         return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
-        return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
+        return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
     named = diagnosis(faults, tolerance)
-    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
+    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None, printed)
 
 
 def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str | None:
-    """What is wrong with one answer, or None."""
+    """What is wrong with one answer, or None: the numbers, and what was changed that belongs to the caller."""
     if answer.problem:
         where = f" (line {answer.line}: {answer.text.strip()})" if answer.line else ""
         return f"{answer.message}{where}"
-    for name, expected in prepared.expected.items():
-        found = difference(answer.values.get(name), expected, name, tolerance)
-        if found:
-            return found
-    for name, value in prepared.case.values.items():
-        if name not in prepared.case.may_change and isinstance(value, np.ndarray) and difference(answer.values.get(name), value, name, 0.0):
-            return f"{name} was changed: your function must leave what it is given as it was."
-    return None
+    case = prepared.case
+    differences = (difference(answer.values.get(name), expected, name, fair_to(case, tolerance)) for name, expected in prepared.expected.items())
+    changed = [name for name, value in case.values.items() if name not in case.may_change and isinstance(value, np.ndarray | list | dict)
+               and name not in prepared.expected and difference(answer.values.get(name), value, name, 0.0)]
+    told = next((each for each in differences if each), None)
+    warned = f"{' and '.join(changed)} {'was' if len(changed) == 1 else 'were'} changed: your function must leave what it is given as it was." if changed else None
+    return "\n".join(filter(None, (told, warned))) or None
 
 
 def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None) -> str | None:
     """The mistake whose answers are the student's, in every case that is wrong."""
     def explains(name: str) -> bool:
         return all(not answer.problem and name in each.mistaken and
-                   not any(difference(answer.values.get(key), value, tolerance=tolerance) for key, value in each.mistaken[name].items())
+                   not any(difference(answer.values.get(key), value, tolerance=fair_to(each.case, tolerance)) for key, value in each.mistaken[name].items())
                    for each, answer, _ in faults)
     return next((name for name in faults[0][0].mistaken if explains(name)), None)
 
@@ -116,15 +121,19 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None,
         sandbox: Sandbox | None = None) -> list[Verdict]:
     """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work."""
-    advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
     verdicts: dict[str, Verdict] = {}
     for check in exercise.checks:
         before = [name for name in check.after if verdicts[name].status != "passed"]
         if before:
-            status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
-            verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
+            same = verdicts[before[0]].status if verdicts[before[0]].status in ("not started", "error") else "not reached"
+            verdicts[check.name] = Verdict(exercise.name, check.name, same, f"{before[0]} must pass first.")
             continue
-        prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
-        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py", sandbox)
-        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
+        try:
+            prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
+            answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes),
+                          filename or f"exercises/{exercise.name}.py", sandbox)
+            advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
+            verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
+        except Exception as problem:                              # nothing that a student sends gets here: the check itself is wrong
+            verdicts[check.name] = Verdict(exercise.name, check.name, "error", f"The check failed by itself: {type(problem).__name__}: {problem}")
     return list(verdicts.values())
