@@ -18,6 +18,7 @@ EXTRA = "python -m pip install 'minillm[lessons]'"
 def show_source(*things: Any) -> None:
     """Shows functions, classes or modules as they stand in the library, with highlighting."""
     for thing in things:
+        thing = inspect.unwrap(thing)
         source, file = inspect.getsource(thing).rstrip(), Path(inspect.getsourcefile(thing)).resolve()
         where = file.relative_to(PACKAGE.parent).as_posix() if PACKAGE in file.parents else file.name
         fence = "```" if "```" not in source else "````"

@@ -26,7 +26,7 @@ def figure(columns: int = 1, width: float = 6.4, height: float = 4.0) -> tuple[A
     return made, list(axes)
 
 
-def save(made: Any, path: str | Path, **options: Any) -> None:
+def save(made: Any, path: str | Path | io.BytesIO, **options: Any) -> None:
     import matplotlib
     with matplotlib.rc_context(STYLE):
         made.savefig(path, **options)
