@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help demo learn exercises test test-slow test-oracles wheel-check bench doctor clean
+.PHONY: help demo learn lessons exercises test test-slow test-oracles wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -41,6 +41,10 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
+
+lessons: .venv/installed         ## build the notebooks of the lessons that have changed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'
+	$(BIN)/python -m minillm.lessons build
 
 doctor: .venv/installed          ## what this machine has, and what is missing
 	$(BIN)/minillm doctor

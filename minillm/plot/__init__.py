@@ -1,8 +1,9 @@
 """Every picture of minillm: one style, in colours that colour-blind readers can tell apart.
 
-matplotlib is loaded when a picture is made.
+matplotlib is loaded when a picture is made. The pictures of a lesson are in a file of their own; `show` puts one into a notebook.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,21 @@ def figure(columns: int = 1, width: float = 6.4, height: float = 4.0) -> tuple[A
     return made, list(axes)
 
 
-def save(made: Any, path: str | Path, **options: Any) -> None:
+def save(made: Any, path: str | Path | io.BytesIO, **options: Any) -> None:
     import matplotlib
     with matplotlib.rc_context(STYLE):
         made.savefig(path, **options)
+
+
+def show(made: Any, alt: str, dots_per_inch: int = 110) -> None:
+    """Puts a picture into a notebook, as a PNG of modest size. alt: what is to be seen, in a sentence, for those who can't see it."""
+    from IPython.display import display
+    if not alt.strip():
+        raise ValueError("A picture in a lesson needs its `alt`: a sentence that says what is to be seen.")
+    file = io.BytesIO()
+    save(made, file, format="png", dpi=dots_per_inch, metadata={"Software": None})      # the same bytes from any version of matplotlib
+    width = round(made.get_figwidth() * 100)                                            # as wide on every screen
+    display({"image/png": file.getvalue(), "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
 
 
 def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:
