@@ -20,6 +20,8 @@ WIDTH = 116          # of a signature, before it is broken
 
 def stub(exercise: Exercise) -> str:
     """The whole file."""
+    if exercise.recorded:
+        return exercise.stub
     functions = [definition(exercise.name, name, function) for name, function in exercise.functions.items()]
     body = "\n\n\n".join(functions)
     shapes = [word for word in ("Bool", "Float", "Int") if f"{word}[" in body]

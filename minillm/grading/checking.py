@@ -112,7 +112,9 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
     """All checks of one exercise, in order, each in a fresh child."""
+    from . import recorded
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
+    limits, filename = Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py"
     verdicts: dict[str, Verdict] = {}
     for check in exercise.checks:
         before = [name for name in check.after if verdicts[name].status != "passed"]
@@ -120,7 +122,10 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
             status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
             verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
             continue
-        prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
-        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py")
+        rng = generator(secret, exercise.name, check.name, student)
+        prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
+        answers = ask(source, [each.case for each in prepared], limits, filename)
         verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
+        if exercise.recorded and verdicts[check.name].status == "passed":
+            verdicts[check.name] = recorded.judge_slopes(verdicts[check.name], prepared, answers, lambda cases: ask(source, cases, limits, filename))
     return list(verdicts.values())
