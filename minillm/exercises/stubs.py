@@ -111,7 +111,7 @@ def split_arguments(arguments: ast.arguments) -> list[str]:
 # --- which stubs were ever handed out: a file that equals one of them is nobody's work --------------------------------------
 
 def fingerprint(source: str) -> str:
-    return hashlib.sha256(source.replace("\r\n", "\n").encode()).hexdigest()[:16]
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 def released(name: str) -> set[str]:
