@@ -35,11 +35,11 @@ OPERATIONS: dict[str, Any] = {
 
 def table(backend: Backend) -> Ops:
     """The table for one kind of arrays. The updates are attributes of its class, not fields: what goes over all fields of a table
-    (a counter, a guard) meets operations there, with forward and backward."""
+    (a counter, a guard) meets operations there, with forward and backward. As `updates` a training loop finds them: updates.of(table)."""
     launch = Launcher(backend)
     operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
     updates = Updates(launch)
-    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"launch": launch})
+    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"updates": updates, "launch": launch})
     return kind(**{name: getattr(REFERENCE, name) for name in Ops.names()} | operations)
 
 
