@@ -19,15 +19,18 @@ from .embedding import Embedding
 from .launcher import EMULATOR, GPU, Backend, Launcher
 from .linear import Linear
 from .norms import AddLayerNorm, AddRMSNorm, LayerNorm, RMSNorm
+from .positions import LearnedPositions, Sinusoidal
 from .rope import RoPE
+from .softmax import Softmax
 from .updates import Updates
 
 UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
 
 
-# What runs on kernels; the other fields of a table are the reference's.
+# Every operation, on kernels. (Of a linear layer the products are the matrix library's.)
 OPERATIONS: dict[str, Any] = {
-    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "attention": Attention,
+    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "sinusoidal": Sinusoidal,
+    "learned_positions": LearnedPositions, "softmax": Softmax, "attention": Attention,
     "relu": ReLU, "gelu": GELU, "silu": SiLU, "swiglu": SwiGLU, "dropout": Dropout, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
     "cross_entropy": CrossEntropy, "linear_cross_entropy": LinearCrossEntropy,
 }
@@ -40,7 +43,7 @@ def table(backend: Backend) -> Ops:
     operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
     updates = Updates(launch)
     kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"updates": updates, "launch": launch})
-    return kind(**{name: getattr(REFERENCE, name) for name in Ops.names()} | operations)
+    return kind(**operations)
 
 
 EMULATED = table(EMULATOR)
