@@ -12,6 +12,7 @@ from . import overrides as by_hand
 from . import points, pool, roster, secret, submissions
 from .journal import Journal, Key
 from .pool import Done
+from .roster import Student
 from .submissions import Found, Submission
 from .worker import Task
 
@@ -29,6 +30,7 @@ class Settings:
     workers: int = 1
     sandbox: str | None = None
     regrade: tuple[str, ...] = ()
+    student: Student | None = None               # whose the one submission is, where its name doesn't tell
 
 
 @dataclass
@@ -55,7 +57,7 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     """Grades what isn't graded yet. `watch` is told the number of tasks first, then each task when it begins and when it is done."""
     exercises = chosen(settings.assignment)
     students = roster.read(settings.roster) if settings.roster else None
-    found = submissions.find(place, students, [exercise.name for exercise in exercises])
+    found = submissions.find(place, students, [exercise.name for exercise in exercises], settings.student)
     policy = lateness.read(settings.late or existing(settings.out / "late.toml"), settings.due)
     settings.out.mkdir(parents=True, exist_ok=True)
     key, warning = secret.read(settings.secret or settings.out / "secret")

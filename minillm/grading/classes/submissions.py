@@ -57,10 +57,12 @@ class Claim:
     file: str
 
 
-def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]) -> Found:
-    """Everything handed in at `place`: a class's folder, or one submission."""
+def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str], owner: Student | None = None) -> Found:
+    """Everything handed in at `place`: a class's folder, or one submission (of `owner`, if its name doesn't tell)."""
     if not place.exists() and not place.is_symlink():
         raise ValueError(f"There is nothing at {place}: give a submission, or the folder with a class's submissions.")
+    if owner is not None:
+        return Found([gathered(owner, [(place, Claim([owner.id], "", place.name))], exercises)], [])
     if is_single(place, roster, exercises):
         return Found([alone(place, roster, exercises)], [])
     claimed: dict[str, list[tuple[Path, Claim]]] = {}
@@ -71,7 +73,7 @@ def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]
         claim = claim_of(path.name, exercises)
         if claim is None:
             continue
-        owner = who(students, claim.ids, claim.name) if roster else Student(claim.ids[0], claim.name)
+        owner = who(students, claim.ids, claim.name) if roster else Student(claim.ids[0], claim.name if claim.name != claim.ids[0] else "")
         if isinstance(owner, Student):
             students.setdefault(owner.id, owner)
             claimed.setdefault(owner.id, []).append((path, claim))
@@ -92,7 +94,7 @@ def is_single(place: Path, roster: Mapping[str, Student] | None, exercises: list
 def alone(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]) -> Submission:
     claim = claim_of(place.name, exercises) or Claim([place.name], "", place.name)
     named = Path(claim.file).stem in exercises and claim.ids == [Path(claim.file).stem]      # rmsnorm.py: the exercise, and no student
-    owner = who(roster, claim.ids, claim.name) if roster else Student("you" if named else claim.ids[0], claim.name)
+    owner = who(roster, claim.ids, claim.name) if roster else Student("you" if named else claim.ids[0], claim.name if claim.name != claim.ids[0] else "")
     if not isinstance(owner, Student):
         raise ValueError(f"{place}: there is no such student on the roster. Name the file or folder after an id on it.")
     return gathered(owner, [(place, claim)], exercises)
