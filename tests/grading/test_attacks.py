@@ -112,7 +112,8 @@ def test_the_attacked_exercise_can_be_passed():
 
 
 def test_the_scan_of_memory_finds_what_is_there():
-    """The attack is no paper tiger: a secret that does reach the child is found."""
+    """The attack is no paper tiger: it goes through thousands of pages, and a secret that does reach the child is found."""
     source = (HERE / "scans_its_memory.py").read_text("utf-8")
-    [answer] = caller.ask(source, [call("forward", returns=("y", "_cache"), x=np.ones(3), w=np.frombuffer(SECRET, np.uint8).copy())], sandbox=sandbox.best())
-    assert "GOT" in answer.printed and "pages seen" in answer.printed, answer
+    for secret, gets in ((SECRET, True), (SECRET[::-1], False)):
+        [answer] = caller.ask(source, [call("forward", returns=("y", "_cache"), x=np.ones(3), w=np.frombuffer(secret, np.uint8).copy())], sandbox=sandbox.best())
+        assert int(answer.printed.split()[0]) > 1000 and ("GOT" in answer.printed) == gets, answer
