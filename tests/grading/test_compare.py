@@ -65,7 +65,7 @@ def test_other_kinds_of_array_never_pass(expected):
     for answer in (expected.view(Mine), np.ma.masked_array(expected), np.ma.masked_all(expected.shape), expected.astype(object), expected.astype(complex),
                    expected.astype("S"), expected.astype(str), expected.astype(int), expected > 0, Foreign("a thing"), {"y": expected}, (expected,)):
         assert difference(answer, expected, tolerance=1e9), f"{type(answer)} passes"
-    assert expected.ndim != 2 or difference(np.asmatrix(expected), expected)
+    assert expected.ndim != 2 or difference(expected.view(np.matrix), expected)
 
 
 class Agreeable:
@@ -114,8 +114,8 @@ def test_these_are_the_same(answer, expected):
     (2j, 2.0, "it is a complex"),
     (np.complex128(2), 2.0, "must be a float; it is complex128"),
     (float("nan"), 2.0, "is nan and should be 2"),
-    (10**5000, 2.0, "must be a float; it is object"),
-    (10**5000, 2, "must be a whole number; it is object"),
+    pytest.param(10**5000, 2.0, "must be a float; it is object", id="huge for a float"),
+    pytest.param(10**5000, 2, "must be a whole number; it is object", id="huge for a whole number"),
     ("2", 2.0, "must be a float; it is a text"),
     (np.ones(1), 1.0, r"must be a float; it is an array of shape \(1,\)"),
     (1.0, np.ones(1), r"must be an array of shape \(1,\); it is a float"),
@@ -137,9 +137,9 @@ def test_these_are_the_same(answer, expected):
     ([("a", 1)], {"a": 1}, "must be a dict; it is a list of 1"),
     ("b", "a", "must be 'a'; it is 'b'"),
     ("a", b"a", "must be b'a'; it is 'a'"),
-    ("x" * 10**6, "a", r"must be 'a'; it is 'x+'… \(1000000 long\)"),
+    pytest.param("x" * 10**6, "a", r"must be 'a'; it is 'x+'… \(1000000 long\)", id="a long text"),
     (0, None, "must be None; it is 0"),
-    (1 << 10**5, None, "must be None; it is a whole number"),
+    pytest.param(1 << 10**5, None, "must be None; it is a whole number", id="huge for None"),
     (Foreign("a generator"), np.ones(2), "it is a generator"),
 ])
 def test_a_sentence_says_what_differs(answer, expected, sentence):
@@ -184,7 +184,7 @@ def test_the_tolerance_comes_from_dtype_and_size():
     assert 1e-6 < fair([small]) < fair([large]) <= 2e-3
     assert fair([np.ones(10, np.float32)]) < fair([np.ones(10, np.float16)]) < 1e-2
     assert fair([small, "a text", 3, np.ones(10, int)]) == fair([small])
-    assert fair([]) == fair([small])
+    assert fair([]) == pytest.approx(fair([small]))
     assert fair([np.ones(10**8, bool)]) <= 1.1e-3
 
 
