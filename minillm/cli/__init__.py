@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import evaluate, exercises, flops, lessons, memory, profile, tokenizer
+from minillm.cli import evaluate, exercises, flops, grade, lessons, memory, profile, tokenizer
 
 SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
 
@@ -101,6 +101,7 @@ COMMANDS = Group(
                     update=exercises.update, start=exercises.start),
     flops=flops.flops,
     generate=generate,
+    grade=grade.grade,
     lessons=lessons.lessons,
     memory=memory.memory,
     profile=profile.profile,

@@ -7,6 +7,7 @@ points and the limits stand in NAME.toml. Parameters that the exercise leaves ou
 import ast
 import hashlib
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ def stub(exercise: Exercise) -> str:
     shapes = [word for word in ("Bool", "Float", "Int") if f"{word}[" in body]
     others = [f"from collections.abc import {', '.join(found)}\n" for found in
               [[word for word in ("Callable", "Iterator", "Mapping", "Sequence") if f"{word}[" in body or f": {word}" in body]] if found]
+    others += ["from typing import Any\n"] if "Any" in re.findall(r"\w+", body) else []
     imports = "".join([*others, "\n" if others else "", "import numpy as np\n", f"from jaxtyping import {', '.join(shapes)}\n" if shapes else ""])
     return f"{heading(exercise)}\n\n{imports}\n\n{body}\n"
 
@@ -40,7 +42,8 @@ def heading(exercise: Exercise) -> str:
 def heading_text(exercise: Exercise) -> str:
     """What is asked, what is checked, how to go on."""
     total = sum(exercise.points.values())
-    checks = "\n".join(f"    {check.name:<12} {exercise.points[check.name]:>2g}   {check.title}" for check in exercise.checks)
+    width = max(len(check.name) for check in exercise.checks)
+    checks = "\n".join(f"    {check.name:<{width}} {exercise.points[check.name]:>2g}   {check.title}" for check in exercise.checks)
     return f"""{exercise.title}: assignment {exercise.assignment}, lesson {exercise.lesson}, {total:g} points.
 
 {exercise.statement.strip()}

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ class Prepared:
     It is all that judging needs, so it can be recorded: no reference is called after this."""
     case: Case
     expected: Mapping[str, Any]
-    mistaken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)      # the mistake's name → its answer
+    mistaken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)      # the mistake's name → its answer; {}: it raises an error
 
 
 @dataclass(frozen=True)
@@ -58,31 +58,32 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
                       for name, value in case.values.items()}, case.steps, case.compared, case.may_change, case.provided)
         expected, mistaken = performed(exercise.functions, exact), {}
         for wrong in exercise.mistakes:
-            answer = attempted(wrong, exact)
-            if answer is not None and any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
+            answer = attempted(wrong, case)                      # in the student's precision: what overflows there overflows here
+            if not answer or any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
 
 
-def attempted(wrong: Mistake, case: Case) -> dict[str, Any] | None:
+def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
     try:
         with np.errstate(all="ignore"):
             return performed(wrong.functions, case)
-    except Exception:                                             # a mistake may fail on a case; then it isn't this one
-        return None
+    except Exception:                                             # such as shapes that don't fit, where a matrix was transposed
+        return {}
 
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
-          tolerance: float | None = None) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong."""
+          tolerance: float | None = None, excluded: Set[str] = frozenset()) -> Verdict:
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong. `excluded`: mistakes that
+    a check which was passed would have shown."""
     faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
     if not faults:
         return Verdict(exercise, check, "passed")
     first, answer, fault = faults[0]
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
-    named = diagnosis(faults, tolerance)
+    named = diagnosis(faults, tolerance, excluded)
     return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
 
 
@@ -101,13 +102,29 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
     return None
 
 
-def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None) -> str | None:
-    """The mistake whose answers are the student's, in every case that is wrong."""
+def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None, excluded: Set[str]) -> str | None:
+    """The mistake whose answers are the student's, in every case that is wrong. Where the mistake raises an error, the student's function
+    must raise one too; but errors alone name nothing, since they look alike."""
     def explains(name: str) -> bool:
-        return all(not answer.problem and name in each.mistaken and
-                   not any(difference(answer.values.get(key), value, tolerance=tolerance) for key, value in each.mistaken[name].items())
-                   for each, answer, _ in faults)
-    return next((name for name in faults[0][0].mistaken if explains(name)), None)
+        same = [(answer.problem == "error") if not each.mistaken.get(name, True) else name in each.mistaken and not answer.problem and
+                not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=tolerance) for key, value in each.mistaken[name].items())
+                for each, answer, _ in faults]
+        return all(same) and any(not answer.problem for _, answer, _ in faults)
+    named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken if name not in excluded)
+    return next((name for name in named if explains(name)), None)
+
+
+def shown_by(prepared: list[Prepared]) -> set[str]:
+    """The mistakes that would fail here: not made by those who pass."""
+    return {name for each in prepared for name in each.mistaken}
+
+
+def without_nan(value: Any) -> Any:
+    """∞ for NaN: a mistake's NaN is the same as the student's."""
+    if isinstance(value, tuple | list):
+        return type(value)(without_nan(each) for each in value)
+    floats = isinstance(value, float | np.floating) or isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return np.where(np.isnan(value), np.inf, value) if floats else value
 
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
@@ -116,6 +133,7 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
     limits, filename = Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py"
     verdicts: dict[str, Verdict] = {}
+    excluded: set[str] = set()
     for check in exercise.checks:
         before = [name for name in check.after if verdicts[name].status != "passed"]
         if before:
@@ -125,7 +143,10 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
         rng = generator(secret, exercise.name, check.name, student)
         prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
         answers = ask(source, [each.case for each in prepared], limits, filename)
-        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
-        if exercise.recorded and verdicts[check.name].status == "passed":
-            verdicts[check.name] = recorded.judge_slopes(verdicts[check.name], prepared, answers, lambda cases: ask(source, cases, limits, filename))
+        verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded)
+        if verdict.status == "passed":
+            excluded |= shown_by(prepared)
+            if exercise.recorded:
+                verdict = recorded.judge_slopes(verdict, prepared, answers, lambda cases: ask(source, cases, limits, filename))
+        verdicts[check.name] = verdict
     return list(verdicts.values())

@@ -28,7 +28,7 @@ MUTANTS = [
         ("interleaved pairs are turned as halves", '{"INTERLEAVED": 1} if cache.pairing == "interleaved" else {}', "{}", AGREES),
         ("tables of all lengths are taken for one", '"id", 0), t, e, theta, scaling)', '"id", 0), 5, e, theta, scaling)', AGREES)),
     *of("embedding.py",
-        ("equal ids stand in any order", 'np.argsort(ids, kind="stable")', "np.lexsort((np.arange(ids.size)[::-1], ids))",
+        ("equal ids stand in any order", 'xp(dy).argsort(ids, kind="stable")', "xp(dy).lexsort((xp(dy).arange(ids.size)[::-1], ids))",
          OPERATIONS + "test_a_row_of_an_embedding_sums_its_places_in_their_order"),
         ("the rows aren't sorted with the ids", "sorted=ids[order], order=order.astype", "sorted=ids[order], order=np.sort(order).astype", AGREES),
         ("the gradient is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
