@@ -56,8 +56,11 @@ def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
     from ..grading import recorded
     copy_package(folder / "minillm", {exercise.name for exercise in course})
     for exercise in asked:
-        for file, functions in PLACES.get(exercise.name, {}).items():
-            take_out(folder / "minillm" / file, functions, exercise)
+        for file, instead in PLACES.get(exercise.name, {}).items():
+            if isinstance(instead, str):
+                (folder / "minillm" / file).write_text(instead, "utf-8")
+            else:
+                take_out(folder / "minillm" / file, instead, exercise)
     (folder / "exercises").mkdir()
     (folder / "exercises" / "conftest.py").write_text(CONFTEST, "utf-8")
     for exercise in course:
