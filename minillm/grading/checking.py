@@ -13,6 +13,7 @@ from ..exercises.exercise import Case, Check, Mistake
 from . import child
 from .caller import Answer, Limits, ask
 from .compare import difference
+from .nurseries import Sandbox
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
     if not faults:
         return Verdict(exercise, check, "passed")
     first, answer, fault = faults[0]
+    if answer.problem == "grader":
+        return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
     named = diagnosis(faults, tolerance)
@@ -110,8 +113,9 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
     return next((name for name in faults[0][0].mistaken if explains(name)), None)
 
 
-def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
-    """All checks of one exercise, in order, each in a fresh child."""
+def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None,
+        sandbox: Sandbox | None = None) -> list[Verdict]:
+    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work."""
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
     verdicts: dict[str, Verdict] = {}
     for check in exercise.checks:
@@ -121,6 +125,6 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
             verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
             continue
         prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
-        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py")
+        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py", sandbox)
         verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
     return list(verdicts.values())
