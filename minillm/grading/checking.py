@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -114,11 +115,14 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
 
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None,
-        sandbox: Sandbox | None = None) -> list[Verdict]:
-    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work."""
+        sandbox: Sandbox | None = None, known: Mapping[str, Verdict] = MappingProxyType({})) -> list[Verdict]:
+    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work.
+    `known`: verdicts of an earlier run, which stand."""
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[str, Verdict] = dict(known)
     for check in exercise.checks:
+        if check.name in known:
+            continue
         before = [name for name in check.after if verdicts[name].status != "passed"]
         if before:
             status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
@@ -127,4 +131,4 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
         prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
         answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py", sandbox)
         verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
-    return list(verdicts.values())
+    return [verdicts[check.name] for check in exercise.checks]

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ...exercises import load
+from ..caller import Limits
 from ..checking import Verdict
 from . import worker
 from .worker import Task
@@ -34,18 +35,18 @@ class Done:
     seconds: float
 
 
-def run(tasks: Sequence[Task], secret: bytes, sandbox: str | None = None, workers: int = 1) -> Iterator[Task | Done]:
+def run(tasks: Sequence[Task], secret: bytes, tier: str, workers: int = 1) -> Iterator[Task | Done]:
     """Yields each task when it begins and again when it is done. With 0 workers everything happens in this process."""
     if workers == 0:
         for task in tasks:
             yield task
-            yield tried(task, lambda task: worker.attempted(task, secret, sandbox))
+            yield tried(task, lambda task: worker.attempted(task, secret, tier))
         return
     waiting: queue.Queue[Task] = queue.Queue()
     for task in tasks:
         waiting.put(task)
     events: queue.Queue[Task | Done | BaseException] = queue.Queue()
-    processes = [Worker(secret, sandbox) for _ in range(min(workers, len(tasks)))]
+    processes = [Worker(secret, tier) for _ in range(min(workers, len(tasks)))]
     threads = [threading.Thread(target=serve, args=(process, waiting, events)) for process in processes]
     try:
         for thread in threads:
@@ -103,8 +104,8 @@ def tried(task: Task, ask) -> Done:
 class Worker:
     """The parent's end of one worker: started when it is first asked, and again when it has died."""
 
-    def __init__(self, secret: bytes, sandbox: str | None):
-        self.settings = {"secret": secret.hex(), "sandbox": sandbox}
+    def __init__(self, secret: bytes, tier: str):
+        self.settings = {"secret": secret.hex(), "sandbox": tier}
         self.process: subprocess.Popen | None = None
         self.stopped = False
         self.lock = threading.Lock()
@@ -127,7 +128,7 @@ class Worker:
     def ask(self, task: Task) -> dict:
         """The worker's answer, or in what way it failed."""
         exercise = load(task.exercise)
-        watch = threading.Timer(PATIENCE + 3 * exercise.seconds * len(exercise.checks), self.kill)
+        watch = threading.Timer(PATIENCE + 3 * Limits(exercise.seconds).wall * len(exercise.checks), self.kill)
         try:
             if self.process is None:
                 self.start()

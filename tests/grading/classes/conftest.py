@@ -2,8 +2,10 @@
 
 import pytest
 from minillm.exercises import load
+from minillm.grading import sandbox
 from minillm.grading.checking import Verdict
 from minillm.grading.classes import run, worker
+from minillm.grading.nurseries import Sandbox
 
 CHECKS = [check.name for check in load("rmsnorm").checks]
 
@@ -25,7 +27,7 @@ class Class:
         path.write_text(text)
         return path
 
-    def perform(self, task, secret, sandbox=None):
+    def perform(self, task, secret, tier):
         """`passes forward extremes`: these pass, the others fail; `breaks CHECK` and `dies`: the grader fails."""
         wanted = [check for check in CHECKS if check not in task.known]
         self.graded.append((task.student, wanted))
@@ -48,4 +50,5 @@ def classroom(tmp_path, monkeypatch):
     made = Class(tmp_path)
     monkeypatch.setattr(run, "chosen", lambda assignment: [load("rmsnorm")])
     monkeypatch.setattr(worker, "perform", made.perform)
+    monkeypatch.setattr(sandbox, "best", lambda: Sandbox("limits"))
     return made

@@ -1,7 +1,5 @@
 """What is graded, what is not graded twice, and what comes of it."""
 
-import json
-
 import pytest
 from minillm.exercises import load
 from minillm.grading.classes import journal, run, worker
@@ -74,10 +72,10 @@ def test_what_was_graded_is_in_the_journal_before_the_next_is_graded(classroom, 
         classroom.hand_in(student, "passes forward")
     perform = classroom.perform
 
-    def pulled_plug(task, secret, sandbox=None):
+    def pulled_plug(task, secret, tier):
         if task.student == "cyd":
             raise KeyboardInterrupt
-        return perform(task, secret, sandbox)
+        return perform(task, secret, tier)
 
     monkeypatch.setattr(worker, "perform", pulled_plug)
     with pytest.raises(KeyboardInterrupt):
@@ -108,10 +106,10 @@ def test_a_regrade_that_was_interrupted_goes_on_and_does_not_begin_again(classro
     classroom.graded.clear()
     perform = classroom.perform
 
-    def stopped(task, secret, sandbox=None):
+    def stopped(task, secret, tier):
         if task.student == "bob":
             raise KeyboardInterrupt
-        return perform(task, secret, sandbox)
+        return perform(task, secret, tier)
 
     monkeypatch.setattr(worker, "perform", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -218,4 +216,14 @@ def test_the_sandbox_of_a_run_is_on_record(classroom):
     classroom.hand_in("ada", "passes forward")
     classroom.grade()
     [begin] = [line for line in lines(classroom) if line["kind"] == "begin"]
-    assert json.dumps(begin) and begin["tasks"] == 1
+    assert (begin["tasks"], begin["sandbox"]) == (1, "limits")
+
+
+def test_less_than_the_sandbox_that_is_required_is_refused_before_anything_is_run(classroom):
+    classroom.hand_in("ada", "passes forward")
+    with pytest.raises(ValueError, match="offers the sandbox 'limits' .* and 'unshare' is required"):
+        classroom.grade(sandbox="unshare")
+    with pytest.raises(ValueError, match="no sandbox 'steel'; there are unshare"):
+        classroom.grade(sandbox="steel")
+    assert not classroom.graded
+    assert classroom.grade(sandbox="limits").notes == ["Sandbox: limits (a filter of system calls and limits; no namespaces and no other user)."]
