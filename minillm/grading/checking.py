@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -139,11 +140,14 @@ def without_nan(value: Any) -> Any:
 
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None,
-        sandbox: Sandbox | None = None) -> list[Verdict]:
-    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work."""
-    verdicts: dict[str, Verdict] = {}
+        sandbox: Sandbox | None = None, known: Mapping[str, Verdict] = MappingProxyType({})) -> list[Verdict]:
+    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work.
+    `known`: verdicts of an earlier run, which stand."""
+    verdicts: dict[str, Verdict] = dict(known)
     excluded: set[str] = set()
     for check in exercise.checks:
+        if check.name in known:
+            continue
         before = next((name for name in check.after if verdicts[name].status != "passed"), None)
         if before:
             status = verdicts[before].status if verdicts[before].status in ("not started", "error") else "not reached"
@@ -154,7 +158,7 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
                                            filename or f"exercises/{exercise.name}.py", sandbox, excluded)
         except Exception as problem:                              # nothing that a student sends gets here: the check itself is wrong
             verdicts[check.name] = Verdict(exercise.name, check.name, "error", f"The check failed by itself. {type(problem).__name__}: {problem}")
-    return list(verdicts.values())
+    return [verdicts[check.name] for check in exercise.checks]
 
 
 def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Generator, filename: str, sandbox: Sandbox | None, excluded: set[str]) -> Verdict:
