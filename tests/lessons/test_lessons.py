@@ -99,3 +99,12 @@ def test_minillm_lessons_becomes_jupyterlab_or_says_why_not(course, monkeypatch,
 def test_showing_a_source_needs_nothing_of_the_extra():
     code = "import sys, minillm.lessons; print([name for name in ('jupytext', 'nbclient', 'IPython', 'numpy') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_the_page_of_notation_is_that_of_contributing(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    lessons.show_notation()
+    shown = capsys.readouterr().out.strip()
+    assert shown.startswith("Shapes are written") and "| `b` |" in shown and "## " not in shown
+    assert shown in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
