@@ -39,7 +39,7 @@ np.set_printoptions(precision=3, suppress=True)
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## 4.1 One head, in three steps
+# ## 1. One head, in three steps
 #
 # *"The cat saw the dog, and it …" Which earlier words should the last position read, and how does it gather what they know?*
 #
@@ -60,7 +60,7 @@ rng = np.random.default_rng(0)
 # &3 \quad Y = P V && \text{row } i \text{ is the average of the values, with the weights of row } i
 # \end{aligned}$$
 #
-# A product $q \cdot k$ is large when the two vectors point the same way. Why it is divided by $\sqrt e$ is section 4.2.
+# A product $q \cdot k$ is large when the two vectors point the same way. Why it is divided by $\sqrt e$ is section 2.
 #
 # **Predict before you run.** Below, channel 0 stands for "is an animal" and channel 1 for "is something one does". The query of `it` is
 # $(4, 0)$. At which words will it look, and in what proportion?
@@ -93,7 +93,7 @@ np.testing.assert_allclose(cache.probabilities[0, 0], P)
 print("the library's head and ours agree:", np.allclose(y[0, :, 0], Y))
 
 # %% [markdown]
-# ## 4.2 Why the scores are divided by √e
+# ## 2. Why the scores are divided by √e
 #
 # *A head of 128 channels has larger products than a head of 4. Does it matter?*
 #
@@ -124,7 +124,7 @@ display(Markdown(f"At e = {sizes[-1]} the largest of 32 weights is {largest['q·
 assert largest["q·k"][-1] > 0.8 and largest["q·k / √e"][-1] < 0.3 and slopes["q·k"][-1] < slopes["q·k / √e"][-1] / 2
 
 # %% [markdown]
-# ## 4.3 The causal mask
+# ## 3. The causal mask
 #
 # *Position $i$ must predict token $i + 1$. What may it look at?*
 #
@@ -133,7 +133,7 @@ assert largest["q·k"][-1] > 0.8 and largest["q·k / √e"][-1] < 0.3 and slopes
 #
 # $$S_{ij} = -\infty \quad\text{wherever } j > i$$
 #
-# Since $e^{-\infty} = 0$, a hidden key gets the weight 0, and the softmax shares all weight among the rest. Hiding must come *before* the
+# Since $\exp(-\infty) = 0$, a hidden key gets the weight 0, and the softmax shares all weight among the rest. Hiding must come *before* the
 # softmax: zeros put into $P$ afterwards would leave rows that sum to less than 1, by an amount that depends on the future.
 #
 # **Predict before you run.** What are the first and the second row of $P$ now?
@@ -149,14 +149,14 @@ hidden = np.where(np.tril(np.ones((5, 5))) > 0, S, -np.inf)
 np.testing.assert_allclose(masked, softmax.forward(hidden)[0], atol=1e-15)
 
 # %% [markdown]
-# Here is the whole of it in the library: step 1 with the mask, step 2, step 3, and their backward, which we derive in section 4.5. (This is
+# Here is the whole of it in the library: step 1 with the mask, step 2, step 3, and their backward, which we derive in section 5. (This is
 # the readable form. `minillm/ops/attention.py` does the same in blocks, so that the $t \times s$ matrix never exists as a whole.)
 
 # %%
 show_source(PlainAttention.forward, PlainAttention.backward)
 
 # %% [markdown]
-# ## 4.4 Without the mask
+# ## 4. Without the mask
 #
 # *The formula on many slides, $\mathrm{softmax}(QK^\top/\sqrt{\cdot})V$, has no mask in it. What happens if you build that?*
 #
@@ -249,7 +249,7 @@ assert np.mean(models["without"][1][-10:]) < np.mean(models["with the mask"][1][
 # learned to copy an answer, and here there is none to copy. That is what the missing symbol on the slide costs: everything.
 
 # %% [markdown]
-# ## 4.5 Backward
+# ## 5. Backward
 #
 # *What are dQ, dK and dV?*
 #
@@ -344,11 +344,11 @@ assert report.ok
 check("attention_head")
 
 # %% [markdown]
-# ## 4.6 Many heads
+# ## 6. Many heads
 #
 # *One head makes one average. What if a position needs to know two different things?*
 #
-# `it` in section 4.1 got half of the cat and half of the dog, mixed beyond repair. With two heads it can look for the animal with one and for
+# `it` in section 1 got half of the cat and half of the dog, mixed beyond repair. With two heads it can look for the animal with one and for
 # the verb with the other, and keep the answers apart. So the $d$ channels of queries, keys and values are cut into $h$ heads of $e = d/h$
 # channels, each head does its three steps alone, and the answers are laid side by side again: $h \cdot e = d$ channels. A last linear
 # layer $W_o$ mixes them.
@@ -375,7 +375,7 @@ assert len(set(flops.values())) == 1
 # heads mean more questions, each asked with fewer channels. The softmax does grow, because there are $h$ matrices of weights.
 
 # %% [markdown]
-# ## 4.7 What a trained head looks at
+# ## 7. What a trained head looks at
 #
 # *Nobody tells a head what to look for. What does it find?*
 #
@@ -439,10 +439,10 @@ assert share > 0.97 and (said == targets[0, 8:]).all() and max(head[right].mean(
 
 # %% [markdown]
 # The heads have learned what a query is for: the question's query points the way of the key of "its" fact, whatever the thing, and the
-# value hands the thing over. No rule was given but the gradient of section 4.5.
+# value hands the thing over. No rule was given but the gradient of section 5.
 
 # %% [markdown]
-# ## 4.8 What one slide says: √D
+# ## 8. What one slide says: √D
 #
 # *A slide divides by $\sqrt D$, and D is the width of the model. Is that a harmless slip?*
 #

@@ -43,7 +43,7 @@ np.set_printoptions(precision=3, suppress=True)
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## 5.1 A model that writes keeps its keys and values
+# ## 1. A model that writes keeps its keys and values
 #
 # *A model has read 1,000 tokens and writes the next. Must it read all 1,001 again to write the one after?*
 #
@@ -120,7 +120,7 @@ assert again > 30 * kept
 show_source(KVCache.begin, KVCache.extend)
 
 # %% [markdown]
-# ## 5.2 What the cache weighs
+# ## 2. What the cache weighs
 #
 # *The arithmetic is saved. What is paid?*
 #
@@ -129,7 +129,7 @@ show_source(KVCache.begin, KVCache.extend)
 # $$\text{numbers in the cache} = 2 \cdot \text{layers} \cdot b \cdot t \cdot k \cdot e$$
 #
 # (Key heads and value heads are as many as each other, so we speak of key heads.) **Predict before you run.** Llama 1 7B has 32 layers,
-# 32 key heads and $e = 128$, with 2 bytes a number. How much memory does *one token* take? How much does a text of 8,192 tokens take?
+# 32 key heads and $e = 128$, with 2 bytes a number (the 16-bit format bf16). How much memory does *one token* take? How much does a text of 8,192 tokens take?
 
 # %%
 bf16 = memory.PRECISIONS["bf16"]
@@ -145,7 +145,7 @@ assert memory.kv_cache(llama1, 4, 8192, bf16) > memory.weights(llama1, bf16)
 # The cache limits how many texts can be served at once, and how fast.
 
 # %% [markdown]
-# ## 5.3 Sharing: many queries, fewer keys
+# ## 3. Sharing: many queries, fewer keys
 #
 # *The number of key heads stands in the formula, the number of query heads does not. Do they have to be equal?*
 #
@@ -196,7 +196,7 @@ from minillm.ops.attention import by_group, stacked
 show_source(by_group, stacked)
 
 # %% [markdown]
-# ## 5.4 Its backward
+# ## 4. Its backward
 #
 # *A key is read by $g$ heads. Which gradient does it get?*
 #
@@ -257,7 +257,7 @@ np.testing.assert_allclose(dk, dk_copies.reshape(b, t, k, h // k, e).sum(3), ato
 check("grouped_attention")
 
 # %% [markdown]
-# ## 5.5 What one slide says: $K^{[h/g]}$
+# ## 5. What one slide says: $K^{[h/g]}$
 #
 # *A slide lets query head $h$ use the keys $K^{[h/g]}$, with $g$ the number of groups. Is that the same index?*
 #
@@ -321,7 +321,7 @@ assert report.ok
 
 # %% [markdown]
 # The gradient check has nothing to say against it: this backward belongs to this forward. It is the forward that is another one than
-# intended, and only a comparison with something independent finds that: with copies, as in section 5.3, or with another program.
+# intended, and only a comparison with something independent finds that: with copies, as in section 3, or with another program.
 
 # %%
 story = "\n\n".join(tales.generate(seed=0, n=300))
@@ -358,7 +358,7 @@ for name, model in models.items():
 assert (by_group_norm[2:] == 0).all() and (by_group_norm[:2] > 0).all()
 
 # %% [markdown]
-# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by as much (section 5.8). That makes
+# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by as much (section 8). That makes
 # it a mistake that survives. The model trains; it is another one than you think, GQA with 2 groups that pays for 4. It is found out when
 # the weights meet other code:
 
@@ -371,7 +371,7 @@ display(Markdown(f"The model that was trained with the right index has a loss of
 assert wrong_loss > right_loss + 0.3
 
 # %% [markdown]
-# ## 5.6 What sharing saves, and what it doesn't
+# ## 6. What sharing saves, and what it doesn't
 #
 # *Of parameters, FLOPs and bytes of cache: which one falls by the factor $g$?*
 #
@@ -420,7 +420,7 @@ for name, config in kinds.items():
     print(f"{name:14} {fit:12,.0f} tokens fit beside the weights: {fit / 8192:7,.1f} texts of 8,192")
 
 # %% [markdown]
-# ## 5.7 Measured
+# ## 7. Measured
 #
 # *Is a step of decoding faster by the same factor?*
 #
@@ -450,7 +450,7 @@ for k, name in ((4, "GQA"), (1, "MQA")):
 # time a machine spends waiting for memory, the closer the ratio of times comes to that of the bytes.
 
 # %% [markdown]
-# ## 5.8 What it costs in quality
+# ## 8. What it costs in quality
 #
 # *If sharing were free, everybody would use one key head.*
 #
@@ -482,9 +482,9 @@ display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'}
 # %% [markdown]
 # ## Five questions
 #
-# <details><summary>1. Why can an encoder without a causal mask not keep its keys and values when the text grows?</summary>
+# <details><summary>1. Why can a model without a causal mask not keep its keys and values when the text grows?</summary>
 #
-# There every position reads every other, also later ones. A new token changes the vectors of all positions, and with them all keys and values
+# In such a model (an encoder) every position reads every other, also later ones. A new token changes the vectors of all positions, and with them all keys and values
 # from the second block on.
 # </details>
 #
