@@ -191,6 +191,11 @@ def test_ids_without_a_row_give_nan_and_read_nothing_beside_the_arrays(what, dty
         what(KERNELS, dtype)
 
 
+def test_more_positions_than_the_table_has_are_refused():
+    with pytest.raises(ValueError, match="4 positions were asked for, but the table of learned positions has 3 rows"):
+        KERNELS.learned_positions.forward(np.ones((1, 4, 2), np.float32), np.ones((3, 2), np.float32))
+
+
 @DTYPES
 def test_a_row_of_minus_infinity_has_probabilities_of_zero_and_nan_is_not_lost(dtype):
     x = np.array([[-np.inf, -np.inf], [-np.inf, 1], [np.nan, 1], [3e38, -3e38]], dtype)
