@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..exercises import Exercise
-from ..exercises.exercise import Case, Check, Mistake
+from ..exercises.exercise import Case, Check
 from . import child
 from .caller import Answer, Limits, ask
 from .compare import difference
@@ -58,32 +58,33 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
                       for name, value in case.values.items()}, case.steps, case.compared, case.may_change, case.provided)
         expected, mistaken = performed(exercise.functions, exact), {}
         for wrong in exercise.mistakes:
-            answer = attempted(wrong, case)                      # in the student's precision: what overflows there overflows here
+            answer = attempted({**exercise.functions, **wrong.functions}, case)                  # in the student's precision: what overflows there overflows here
             if not answer or any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
 
 
-def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
+def attempted(wrong: Mapping[str, Callable], case: Case) -> dict[str, Any]:
     try:
         with np.errstate(all="ignore"):
-            return performed(wrong.functions, case)
+            return performed(wrong, case)
     except Exception:                                             # such as shapes that don't fit, where a matrix was transposed
         return {}
 
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
           tolerance: float | None = None, excluded: Set[str] = frozenset()) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong. `excluded`: mistakes that
-    a check which was passed would have shown."""
-    faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right.
+    `excluded`: mistakes that a check which was passed would have shown."""
+    found = [(each, answer, fault_of(each, answer, tolerance)) for each, answer in zip(prepared, answers, strict=True)]
+    faults = [(each, answer, fault) for each, answer, fault in found if fault]
     if not faults:
         return Verdict(exercise, check, "passed")
     first, answer, fault = faults[0]
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
-    named = diagnosis(faults, tolerance, excluded)
+    named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
     return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
 
 
@@ -97,7 +98,7 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
         if found:
             return found
     for name, value in prepared.case.values.items():
-        if name not in prepared.case.may_change and isinstance(value, np.ndarray) and difference(answer.values.get(name), value, name, 0.0):
+        if name not in prepared.case.may_change and isinstance(value, np.ndarray | list | dict) and difference(answer.values.get(name), value, name, 0.0):
             return f"{name} was changed: your function must leave what it is given as it was."
     return None
 
