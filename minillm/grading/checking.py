@@ -1,7 +1,9 @@
 """One check of one exercise: cases drawn, the reference asked, the student's answers compared, and what went wrong named."""
 
+import functools
 import hashlib
 import hmac
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,7 @@ from ..exercises.exercise import Case, Check, Mistake
 from . import child
 from .caller import Answer, Limits, ask
 from .compare import difference
+from .diagnoses import Fault, diagnose
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Prepared:
     It is all that judging needs, so it can be recorded: no reference is called after this."""
     case: Case
     expected: Mapping[str, Any]
-    mistaken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)      # the mistake's name → its answer
+    mistaken: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)      # the mistake's name → its answer; {}: it raises an error
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,17 @@ def generator(secret: bytes, exercise: str, check: str, student: str) -> np.rand
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
+@functools.cache
+def provided(name: str, source: str) -> types.ModuleType:
+    """What is handed in, made once for all the mistakes that are tried with it."""
+    return child.module(name, source, f"<{name}>")
+
+
 def performed(functions: Mapping[str, Callable], case: Case) -> dict[str, Any]:
     """The case with functions of ours, in this process, on copies."""
     from dataclasses import asdict
     values = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in case.values.items()}
-    values |= {name: child.module(name, source, f"<{name}>") for name, source in case.provided.items()}
+    values |= {name: provided(name, source) for name, source in case.provided.items()}
     results = child.perform(functions, [asdict(step) for step in case.steps], values)
     return {name: results[name] for name in (*case.compared, *case.may_change)}
 
@@ -58,24 +67,25 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
                       for name, value in case.values.items()}, case.steps, case.compared, case.may_change, case.provided)
         expected, mistaken = performed(exercise.functions, exact), {}
         for wrong in exercise.mistakes:
-            answer = attempted(wrong, exact)
-            if answer is not None and any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
+            answer = attempted(wrong, case)                      # in the student's precision: what overflows there overflows here
+            if not answer or any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
 
 
-def attempted(wrong: Mistake, case: Case) -> dict[str, Any] | None:
+def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
     try:
         with np.errstate(all="ignore"):
             return performed(wrong.functions, case)
-    except Exception:                                             # a mistake may fail on a case; then it isn't this one
-        return None
+    except Exception:                                             # such as shapes that don't fit, where a matrix was transposed
+        return {}
 
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
-          tolerance: float | None = None) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong."""
+          tolerance: float | None = None, says: str | None = None) -> Verdict:
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong: one of the exercise's own
+    mistakes, else one that can be seen from the numbers. Where there is none, what the check itself `says` of a failure is all advice."""
     faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
     if not faults:
         return Verdict(exercise, check, "passed")
@@ -83,7 +93,10 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
     named = diagnosis(faults, tolerance)
-    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
+    if named is None and not any(answer.problem for _, answer, _ in faults):
+        seen = diagnose([Fault(each.case, each.expected, answer.values, tolerance) for each, answer, _ in faults])
+        named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else says)
 
 
 def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str | None:
@@ -102,12 +115,23 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
 
 
 def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None) -> str | None:
-    """The mistake whose answers are the student's, in every case that is wrong."""
+    """The mistake whose answers are the student's, in every case that is wrong. Where the mistake raises an error, the student's function
+    must raise one too; but errors alone name nothing, since they look alike."""
     def explains(name: str) -> bool:
-        return all(not answer.problem and name in each.mistaken and
-                   not any(difference(answer.values.get(key), value, tolerance=tolerance) for key, value in each.mistaken[name].items())
-                   for each, answer, _ in faults)
-    return next((name for name in faults[0][0].mistaken if explains(name)), None)
+        same = [(answer.problem == "error") if not each.mistaken.get(name, True) else name in each.mistaken and not answer.problem and
+                not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=tolerance) for key, value in each.mistaken[name].items())
+                for each, answer, _ in faults]
+        return all(same) and any(not answer.problem for _, answer, _ in faults)
+    named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken)
+    return next((name for name in named if explains(name)), None)
+
+
+def without_nan(value: Any) -> Any:
+    """∞ for NaN: a mistake's NaN is the same as the student's."""
+    if isinstance(value, tuple | list):
+        return type(value)(without_nan(each) for each in value)
+    floats = isinstance(value, float | np.floating) or isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return np.where(np.isnan(value), np.inf, value) if floats else value
 
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
@@ -122,5 +146,5 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
             continue
         prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
         answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py")
-        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance)
+        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, check.says)
     return list(verdicts.values())

@@ -12,6 +12,11 @@ TOLERANCE = 1e-4
 
 def difference(answer: Any, expected: Any, name: str = "the result", tolerance: float | None = None) -> str | None:
     """None if they are the same, else a sentence that says where they first differ."""
+    if isinstance(expected, dict):
+        if not isinstance(answer, dict) or answer.keys() != expected.keys():
+            has = f"has {', '.join(map(repr, answer))}" if isinstance(answer, dict) else f"is a {type(answer).__name__}"
+            return f"{name} must be a dict with {', '.join(map(repr, expected))}; it {has}."
+        return next((part for key in expected if (part := difference(answer[key], expected[key], f"{name}[{key!r}]", tolerance))), None)
     if isinstance(expected, tuple | list):
         if type(answer) is not type(expected) or len(answer) != len(expected):
             has = f"a {type(answer).__name__}" + (f" of {len(answer)}" if isinstance(answer, tuple | list) else "")
