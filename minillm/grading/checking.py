@@ -4,7 +4,7 @@ import functools
 import hashlib
 import hmac
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,16 +83,17 @@ def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
 
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
-          tolerance: float | None = None, says: str | None = None) -> Verdict:
+          tolerance: float | None = None, excluded: Set[str] = frozenset(), says: str | None = None) -> Verdict:
     """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong: one of the exercise's own
-    mistakes, else one that can be seen from the numbers. Where there is none, what the check itself `says` of a failure is all advice."""
+    mistakes, else one that can be seen from the numbers. `excluded`: mistakes that a check which was passed would have shown. `says`: the
+    check's own word on what a failure of it means, where there is no diagnosis."""
     faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
     if not faults:
         return Verdict(exercise, check, "passed")
     first, answer, fault = faults[0]
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
-    named = diagnosis(faults, tolerance)
+    named = diagnosis(faults, tolerance, excluded)
     if named is None and not any(answer.problem for _, answer, _ in faults):
         seen = diagnose([Fault(each.case, each.expected, answer.values, tolerance) for each, answer, _ in faults])
         named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
@@ -114,7 +115,7 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
     return None
 
 
-def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None) -> str | None:
+def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None, excluded: Set[str]) -> str | None:
     """The mistake whose answers are the student's, in every case that is wrong. Where the mistake raises an error, the student's function
     must raise one too; but errors alone name nothing, since they look alike."""
     def explains(name: str) -> bool:
@@ -122,8 +123,13 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
                 not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=tolerance) for key, value in each.mistaken[name].items())
                 for each, answer, _ in faults]
         return all(same) and any(not answer.problem for _, answer, _ in faults)
-    named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken)
+    named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken if name not in excluded)
     return next((name for name in named if explains(name)), None)
+
+
+def shown_by(prepared: list[Prepared]) -> set[str]:
+    """The mistakes that would fail here: not made by those who pass."""
+    return {name for each in prepared for name in each.mistaken}
 
 
 def without_nan(value: Any) -> Any:
@@ -136,15 +142,24 @@ def without_nan(value: Any) -> Any:
 
 def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
     """All checks of one exercise, in order, each in a fresh child."""
+    from . import recorded
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
+    limits, filename = Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py"
     verdicts: dict[str, Verdict] = {}
+    excluded: set[str] = set()
     for check in exercise.checks:
         before = [name for name in check.after if verdicts[name].status != "passed"]
         if before:
             status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
             verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
             continue
-        prepared = prepare(exercise, check, generator(secret, exercise.name, check.name, student))
-        answers = ask(source, [each.case for each in prepared], Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py")
-        verdicts[check.name] = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, check.says)
+        rng = generator(secret, exercise.name, check.name, student)
+        prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
+        answers = ask(source, [each.case for each in prepared], limits, filename)
+        verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded, check.says)
+        if verdict.status == "passed":
+            excluded |= shown_by(prepared)
+            if exercise.recorded:
+                verdict = recorded.judge_slopes(verdict, prepared, answers, lambda cases: ask(source, cases, limits, filename))
+        verdicts[check.name] = verdict
     return list(verdicts.values())

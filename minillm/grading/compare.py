@@ -32,6 +32,8 @@ def different_arrays(answer: Any, expected: np.ndarray, name: str, tolerance: fl
     if answer is None or isinstance(answer, str | bytes | tuple | list | dict):
         wanted = f"an array of shape {expected.shape}" if expected.shape else "a number"
         return f"{name} must be {wanted}; it is a {type(answer).__name__}."
+    if type(answer) is int and expected.dtype.kind == "f":
+        answer = float(answer)                                    # `return 0` is as good as `return 0.0`
     answer = np.array(answer, copy=True, subok=False)
     if answer.shape != expected.shape:
         return f"{name} must have the shape {expected.shape}; it has {answer.shape}."

@@ -1,24 +1,27 @@
-"""The student's side of the exercises: a stub in exercises/, a check, a hint."""
+"""The student's side of the exercises: a folder with stubs, checks of them, hints, progress."""
 
-import os
 from pathlib import Path
 
+from .feedback import Report
+from .folder import Folder
 
-def folder() -> Path:
-    """The student's exercises: MINILLM_EXERCISES, or the nearest folder `exercises` from here upwards."""
-    if chosen := os.environ.get("MINILLM_EXERCISES"):
-        return Path(chosen)
-    for place in (Path.cwd(), *Path.cwd().parents):
-        if (place / "exercises").is_dir():
-            return place / "exercises"
-    raise ValueError("There is no folder `exercises` here or above. Go to your copy of minillm, or name the folder in MINILLM_EXERCISES.")
+__all__ = ["Folder", "Report", "check", "checked"]
 
 
-def check(name: str) -> None:
-    """For a notebook: checks one exercise and prints what was found."""
+def check(name: str) -> Report:
+    """For a notebook: checks one exercise in the nearest folder `exercises`. A wrong solution is no error, but a report."""
+    return checked(Folder(), name)
+
+
+def checked(folder: Folder, name: str) -> Report:
+    """Runs all checks of one exercise and remembers what was found."""
     from ..exercises import load
     from ..grading import checking
-    path = folder() / f"{name}.py"
-    source = path.read_text("utf-8") if path.is_file() else f"raise NotImplementedError({name!r})"
-    for verdict in checking.run(load(name), source):
-        print(f"{verdict.check}: {verdict.status}. {verdict.message} {verdict.advice or ''}".strip())
+    exercise, path = load(name), folder.file(name)
+    source = folder.source(name)
+    if source is None:
+        raise ValueError(f"There is no {path}. `minillm exercises update` puts the stub there.")
+    shown = Path(path.parent.name) / path.name
+    verdicts = checking.run(exercise, source, filename=str(shown))
+    folder.remember_verdicts(name, source, verdicts)
+    return Report(exercise, verdicts, str(shown))

@@ -49,7 +49,7 @@ WRONG = [
     wrong("masks the weights", "causal", "masked after the softmax", ("        logits[future] = -np.inf\n    attn = softmax(logits)\n", "        pass\n    attn = softmax(logits) * (~future if causal else 1)\n")),
     wrong("forgets to use the mask", "causal", "mask forgotten", ("logits[future] = -np.inf", "logits = np.where(future, logits, logits)")),
     wrong("softmax without the maximum", "extremes", "overflow in exp", ("np.exp(x - np.max(x, axis=axis, keepdims=True))", "np.exp(x)")),
-    wrong("−100 for −∞", "extremes", "masked with a number, not −∞", ("logits[future] = -np.inf", "logits[future] = -100")),
+    wrong("−100 for −∞", "extremes", None, ("logits[future] = -np.inf", "logits[future] = -100")),
     wrong("scales q in place", "forward", "an input changed in place",
           ("logits = np.matmul(q, np.transpose(k)) / np.sqrt(d_k)", "q /= np.sqrt(d_k)\n    logits = np.matmul(q, np.transpose(k))")),
     wrong("p (1 − p)", "backward", "softmax's backward taken for diagonal", ("attn * (d_attn - np.sum(attn * d_attn, axis=-1, keepdims=True))", "attn * (1 - attn) * d_attn")),
