@@ -65,12 +65,7 @@ def handed_in() -> str:
     """The source of the module `ops`: the model answers, side by side."""
     from .solutions import solution
     return "\n".join(["import types\n", "def made(name, source):", "    module = types.ModuleType(name)", "    exec(source, module.__dict__)",
-                      "    return module\n", *(f"{name} = made({name!r}, {plain(solution(exercise))!r})" for name, exercise in HANDED_IN.items())])
-
-
-def plain(source: str) -> str:
-    """Without the shapes in its signatures, which need a library to be understood."""
-    return "from __future__ import annotations\n" + "\n".join(line for line in source.splitlines() if not line.startswith("from jaxtyping"))
+                      "    return module\n", *(f"{name} = made({name!r}, {solution(exercise)!r})" for name, exercise in HANDED_IN.items())])
 
 
 def inputs(rng, b, t, h, k, e, f):
