@@ -15,10 +15,10 @@ x may have any number of leading axes, also none. What you are given must stay a
 
 What is checked, and for how many points (each check has 5 s and 512 MB):
 
-    forward       2   forward divides each row by its root mean square and scales each channel
-    extremes      1   rows of zeros and of large numbers come out finite and right
-    backward      4   backward returns dx and dw
-    reuse         1   backward can be called twice on one cache
+    forward   2   forward divides each row by its root mean square and scales each channel
+    extremes  1   rows of zeros and of large numbers come out finite and right
+    backward  4   backward returns dx and dw
+    reuse     1   backward can be called twice on one cache
 
     minillm exercises check rmsnorm        minillm exercises hint rmsnorm
 """

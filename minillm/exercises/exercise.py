@@ -11,6 +11,7 @@ limits), and NAME.py, which has
 A case is data, so that it can cross a pipe, be recorded, or be run by anyone: named values, and the calls to make with them.
 """
 
+import functools
 import inspect
 import sys
 import types
@@ -41,7 +42,8 @@ class Case:
     provided: Mapping[str, str] = field(default_factory=dict)     # name → Python source: modules handed in, such as a function to differentiate
 
     def __str__(self) -> str:
-        return "; ".join(f"{step.function}({', '.join([*(told(name, self.values) for name in step.arguments), *(f'{key}={told(name, self.values)}' for key, name in step.options.items())])})"
+        values = {name: value for name, value in self.values.items() if name not in self.provided}
+        return "; ".join(f"{step.function}({', '.join([*(told(name, values) for name in step.arguments), *(f'{key}={told(name, values)}' for key, name in step.options.items())])})"
                          for step in self.steps)
 
 
@@ -97,7 +99,7 @@ class Mistake:
 def mistake(name: str, advice: str, source: types.ModuleType | Mapping[str, Callable], *edits: tuple[str, str]) -> Mistake:
     """A module (or an exercise's own functions) with pieces of its source replaced, each of which must stand there exactly once."""
     module = source if isinstance(source, types.ModuleType) else sys.modules[next(iter(source.values())).__module__]
-    text = inspect.getsource(module)
+    text = inspect.getsource(module).partition("\nFUNCTIONS = ")[0]          # below it stand the mistakes themselves
     for old, new in edits:
         if text.count(old) != 1:
             raise ValueError(f"The mistake {name!r} replaces {old!r}, which stands {text.count(old)} times in {module.__name__}, not once.")
@@ -105,5 +107,23 @@ def mistake(name: str, advice: str, source: types.ModuleType | Mapping[str, Call
     wrong = types.ModuleType(module.__name__)
     wrong.__package__, wrong.__file__ = module.__package__, module.__file__
     exec(compile(text, f"<{module.__name__}: {name}>", "exec"), wrong.__dict__)
-    asked = source if isinstance(source, Mapping) else {key: None for key in ("forward", "backward") if hasattr(module, key)}
-    return Mistake(name, advice, {key: getattr(wrong, value.__name__ if value else key) for key, value in asked.items()})
+    functions = source if isinstance(source, Mapping) else {key: value for key, value in vars(module).items()
+                                                            if inspect.isfunction(value) and value.__module__ == module.__name__}
+    return Mistake(name, advice, {key: getattr(wrong, value.__name__) for key, value in functions.items()})
+
+
+def asked(function: Callable, without: tuple[str, ...] = ()) -> Callable:
+    """A function of the library as an exercise asks for it: some optional parameters are left out. Stubs show the signature that this
+    function has; inspect.unwrap gives the library's."""
+    whole = inspect.signature(function)
+    for name in without:
+        if name not in whole.parameters or whole.parameters[name].default is inspect.Parameter.empty:
+            raise ValueError(f"Only an optional parameter can be left out; {name} of {function.__name__} is none.")
+
+    @functools.wraps(function)
+    def narrowed(*arguments: Any, **options: Any) -> Any:
+        narrowed.__signature__.bind(*arguments, **options)        # a TypeError for what the exercise doesn't ask for
+        return function(*arguments, **options)
+
+    narrowed.__signature__ = whole.replace(parameters=[each for name, each in whole.parameters.items() if name not in without])
+    return narrowed

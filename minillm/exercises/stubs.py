@@ -7,6 +7,7 @@ points and the limits stand in NAME.toml. Parameters that the exercise leaves ou
 import ast
 import hashlib
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,14 @@ WIDTH = 116          # of a signature, before it is broken
 
 def stub(exercise: Exercise) -> str:
     """The whole file."""
+    if exercise.recorded:
+        return exercise.stub
     functions = [definition(exercise.name, name, function) for name, function in exercise.functions.items()]
     body = "\n\n\n".join(functions)
     shapes = [word for word in ("Bool", "Float", "Int") if f"{word}[" in body]
     others = [f"from collections.abc import {', '.join(found)}\n" for found in
               [[word for word in ("Callable", "Iterator", "Mapping", "Sequence") if f"{word}[" in body or f": {word}" in body]] if found]
+    others += ["from typing import Any\n"] if "Any" in re.findall(r"\w+", body) else []
     imports = "".join([*others, "\n" if others else "", "import numpy as np\n", f"from jaxtyping import {', '.join(shapes)}\n" if shapes else ""])
     return f"{heading(exercise)}\n\n{imports}\n\n{body}\n"
 
@@ -38,7 +42,8 @@ def heading(exercise: Exercise) -> str:
 def heading_text(exercise: Exercise) -> str:
     """What is asked, what is checked, how to go on."""
     total = sum(exercise.points.values())
-    checks = "\n".join(f"    {check.name:<12} {exercise.points[check.name]:>2g}   {check.title}" for check in exercise.checks)
+    width = max(len(check.name) for check in exercise.checks)
+    checks = "\n".join(f"    {check.name:<{width}} {exercise.points[check.name]:>2g}   {check.title}" for check in exercise.checks)
     return f"""{exercise.title}: assignment {exercise.assignment}, lesson {exercise.lesson}, {total:g} points.
 
 {exercise.statement.strip()}
@@ -109,7 +114,7 @@ def split_arguments(arguments: ast.arguments) -> list[str]:
 # --- which stubs were ever handed out: a file that equals one of them is nobody's work --------------------------------------
 
 def fingerprint(source: str) -> str:
-    return hashlib.sha256(source.replace("\r\n", "\n").encode()).hexdigest()[:16]
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 def released(name: str) -> set[str]:

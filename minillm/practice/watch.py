@@ -10,7 +10,7 @@ from .folder import Folder
 def saved(folder: Folder, pause: float = 0.3, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
     """The name of each exercise whose file was written since the last look, for ever. Times and sizes are compared, not contents: an
     editor that writes the same text again asks for a check, too."""
-    def look() -> dict[str, tuple]:
+    def look() -> dict[str, tuple | None]:
         found = {}
         for name in names():
             try:
