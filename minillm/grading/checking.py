@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..exercises import Exercise
-from ..exercises.exercise import Case, Check, Mistake
+from ..exercises.exercise import Case, Check
 from . import child
 from .caller import Answer, Limits, ask
 from .compare import difference, fair
@@ -64,17 +64,17 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
         if unequal:                                               # NaN, a complex number, something that isn't data
             raise ValueError(f"The check {check.name} asks for what no answer can equal: {unequal}")
         for wrong in exercise.mistakes:
-            answer = attempted(wrong, case)                      # in the student's precision: what overflows there overflows here
+            answer = attempted({**exercise.functions, **wrong.functions}, case)      # in the student's precision: what overflows there overflows here
             if not answer or any(difference(answer[name], expected[name], tolerance=fair_to(case, check.tolerance)) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
 
 
-def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
+def attempted(wrong: Mapping[str, Callable], case: Case) -> dict[str, Any]:
     try:
         with np.errstate(all="ignore"):
-            return performed(wrong.functions, case)
+            return performed(wrong, case)
     except Exception:                                             # such as shapes that don't fit, where a matrix was transposed
         return {}
 
@@ -85,10 +85,11 @@ def fair_to(case: Case, tolerance: float | None) -> float:
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
           tolerance: float | None = None, excluded: Set[str] = frozenset()) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong. `excluded`: mistakes that
-    a check which was passed would have shown."""
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right.
+    `excluded`: mistakes that a check which was passed would have shown."""
     printed = answers[0].printed if answers else ""
-    faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
+    found = [(each, answer, fault_of(each, answer, tolerance)) for each, answer in zip(prepared, answers, strict=True)]
+    faults = [(each, answer, fault) for each, answer, fault in found if fault]
     if not faults:
         return Verdict(exercise, check, "passed", printed=printed)
     first, answer, fault = faults[0]
@@ -96,7 +97,7 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
         return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
-    named = diagnosis(faults, tolerance, excluded)
+    named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
     return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None, printed)
 
 

@@ -93,6 +93,11 @@ def wrong_submissions() -> list[Wrong]:
     return found
 
 
+@functools.cache
+def of_wrong(wrong: Wrong, seed: int = 0) -> dict[str, Verdict]:
+    return verdicts(wrong.exercise, wrong.source, seed)
+
+
 def edited(exercise: str, entry: dict) -> str:
     source = solution(exercise) if entry["of"] == "model" else different_solution(exercise, entry["of"])
     for old, new in entry["edits"]:
