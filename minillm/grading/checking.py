@@ -13,7 +13,7 @@ from ..exercises import Exercise
 from ..exercises.exercise import Case, Check
 from . import child
 from .caller import Answer, Limits, ask
-from .compare import difference, fair
+from .compare import difference, fair, untouched
 from .nurseries import Sandbox
 
 
@@ -110,7 +110,7 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
     differences = (difference(answer.values.get(name), expected, name, fair_to(case, tolerance)) for name, expected in prepared.expected.items())
     told = next((each for each in differences if each), None)
     changed = [name for name, value in case.values.items() if name not in (*case.may_change, *prepared.expected, *case.provided)
-               and difference(answer.values.get(name), value, name, 0.0)]
+               and not untouched(answer.values.get(name), value)]
     warned = f"{' and '.join(changed)} {'was' if len(changed) == 1 else 'were'} changed: your function must leave what it is given as it was."
     return "\n".join([told] * bool(told) + [warned] * bool(changed)) or None
 

@@ -47,6 +47,15 @@ def difference(answer: Any, expected: Any, name: str = "the result", tolerance: 
     return different_arrays(answer, np.asarray(expected), name, TOLERANCE if tolerance is None else tolerance, scale)
 
 
+def untouched(answer: Any, given: Any) -> bool:
+    """Is what was given still the same, to the bit?"""
+    if type(given) is np.ndarray and type(answer) is np.ndarray:
+        return given.dtype == answer.dtype and given.shape == answer.shape and given.tobytes() == answer.tobytes()
+    if isinstance(given, tuple | list) and type(given) is type(answer):
+        return len(given) == len(answer) and all(untouched(a, b) for a, b in zip(answer, given, strict=True))
+    return difference(answer, given, tolerance=0.0) is None
+
+
 def different_tables(answer: Any, expected: dict, name: str, tolerance: float | None) -> str | None:
     if type(answer) is not dict:
         return f"{name} must be a dict; it is {kind(answer)}."
