@@ -215,7 +215,7 @@ for last in "T,¶":
 frequent = np.argsort(-np.bincount(y[0], minlength=v))[:32]
 frequent = frequent[np.argsort([alphabet[i] for i in frequent])]
 show(language.following(probabilities[np.ix_(frequent, frequent)], [alphabet[i] for i in frequent]),
-          alt="A map of 32 by 32 characters. Most cells are dark, a few in each row are bright: after a comma only a space and a quotation mark.")
+     alt="A map of 32 by 32 characters. Most cells are dark, a few in each row are bright: after a comma only a space and a quotation mark.")
 
 # %% [markdown]
 # And the proof, put to the test: shake the counted table at random, a hundred times, and look whether any of the results suits the
@@ -397,8 +397,8 @@ for amount in (100, 2000):
 
 # %%
 show(language.memory(curves, tales.entropy().per_byte),
-     alt="Loss over memory on a logarithmic axis. All curves fall at first. With 100 tales the loss on other tales turns upwards half way; with 2,000 it "
-         "goes on falling. The losses on counted tales fall throughout. A dashed line marks the entropy, below all of them.")
+     alt="Loss over memory on a logarithmic axis. All curves fall at first. With 100 tales the loss on other tales turns upwards half way; with "
+         "2,000 it goes on falling. The losses on counted tales fall throughout. A dashed line marks the entropy, below all of them.")
 for label, (_, losses) in curves.items():
     print(f"{label}: best on others with a memory of {losses.argmin()} characters, {losses.min():.3f} nats per byte")
 assert curves["100 tales counted"][1].argmin() < 12

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..exercises import Exercise
 from ..exercises.exercise import Case, Check, Mistake
 from . import child
 from .caller import Answer, Limits, ask
-from .compare import difference
+from .compare import difference, fair
+from .nurseries import Sandbox
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Verdict:
     message: str = ""
     diagnosis: str | None = None                                  # the mistake's name
     advice: str | None = None
+    printed: str = ""                                             # by the student's code
 
 
 def generator(secret: bytes, exercise: str, check: str, student: str) -> np.random.Generator:
@@ -57,9 +60,12 @@ def prepare(exercise: Exercise, check: Check, rng: np.random.Generator) -> list[
         exact = Case({name: value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
                       for name, value in case.values.items()}, case.steps, case.compared, case.may_change, case.provided)
         expected, mistaken = performed(exercise.functions, exact), {}
+        unequal = next((told for name, value in expected.items() if (told := difference(value, value, name))), None)
+        if unequal:                                               # NaN, a complex number, something that isn't data
+            raise ValueError(f"The check {check.name} asks for what no answer can equal: {unequal}")
         for wrong in exercise.mistakes:
             answer = attempted(wrong, case)                      # in the student's precision: what overflows there overflows here
-            if not answer or any(difference(answer[name], expected[name], tolerance=check.tolerance) for name in expected):
+            if not answer or any(difference(answer[name], expected[name], tolerance=fair_to(case, check.tolerance)) for name in expected):
                 mistaken[wrong.name] = answer
         prepared.append(Prepared(case, expected, mistaken))
     return prepared
@@ -73,33 +79,39 @@ def attempted(wrong: Mistake, case: Case) -> dict[str, Any]:
         return {}
 
 
+def fair_to(case: Case, tolerance: float | None) -> float:
+    return fair(case.values.values()) if tolerance is None else tolerance
+
+
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
           tolerance: float | None = None, excluded: Set[str] = frozenset()) -> Verdict:
     """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong. `excluded`: mistakes that
     a check which was passed would have shown."""
+    printed = answers[0].printed if answers else ""
     faults = [(each, answer, fault) for each, answer in zip(prepared, answers, strict=True) if (fault := fault_of(each, answer, tolerance))]
     if not faults:
-        return Verdict(exercise, check, "passed")
+        return Verdict(exercise, check, "passed", printed=printed)
     first, answer, fault = faults[0]
+    if answer.problem == "grader":
+        return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
-        return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.")
+        return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
     named = diagnosis(faults, tolerance, excluded)
-    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None)
+    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None, printed)
 
 
 def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str | None:
-    """What is wrong with one answer, or None."""
+    """What is wrong with one answer, or None: the numbers, and what was changed that belongs to the caller."""
     if answer.problem:
         where = f" (line {answer.line}: {answer.text.strip()})" if answer.line else ""
         return f"{answer.message}{where}"
-    for name, expected in prepared.expected.items():
-        found = difference(answer.values.get(name), expected, name, tolerance)
-        if found:
-            return found
-    for name, value in prepared.case.values.items():
-        if name not in prepared.case.may_change and isinstance(value, np.ndarray) and difference(answer.values.get(name), value, name, 0.0):
-            return f"{name} was changed: your function must leave what it is given as it was."
-    return None
+    case = prepared.case
+    differences = (difference(answer.values.get(name), expected, name, fair_to(case, tolerance)) for name, expected in prepared.expected.items())
+    told = next((each for each in differences if each), None)
+    changed = [name for name, value in case.values.items() if name not in (*case.may_change, *prepared.expected, *case.provided)
+               and difference(answer.values.get(name), value, name, 0.0)]
+    warned = f"{' and '.join(changed)} {'was' if len(changed) == 1 else 'were'} changed: your function must leave what it is given as it was."
+    return "\n".join([told] * bool(told) + [warned] * bool(changed)) or None
 
 
 def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None, excluded: Set[str]) -> str | None:
@@ -107,7 +119,7 @@ def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | Non
     must raise one too; but errors alone name nothing, since they look alike."""
     def explains(name: str) -> bool:
         same = [(answer.problem == "error") if not each.mistaken.get(name, True) else name in each.mistaken and not answer.problem and
-                not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=tolerance) for key, value in each.mistaken[name].items())
+                not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=fair_to(each.case, tolerance)) for key, value in each.mistaken[name].items())
                 for each, answer, _ in faults]
         return all(same) and any(not answer.problem for _, answer, _ in faults)
     named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken if name not in excluded)
@@ -127,26 +139,37 @@ def without_nan(value: Any) -> Any:
     return np.where(np.isnan(value), np.inf, value) if floats else value
 
 
-def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None) -> list[Verdict]:
-    """All checks of one exercise, in order, each in a fresh child."""
-    from . import recorded
-    advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
-    limits, filename = Limits(exercise.seconds, exercise.megabytes), filename or f"exercises/{exercise.name}.py"
-    verdicts: dict[str, Verdict] = {}
+def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: str = "", filename: str | None = None,
+        sandbox: Sandbox | None = None, known: Mapping[str, Verdict] = MappingProxyType({})) -> list[Verdict]:
+    """All checks of one exercise, in order, each in a fresh child. `sandbox`: sandbox.best() for who grades others; None for one's own work.
+    `known`: verdicts of an earlier run, which stand."""
+    verdicts: dict[str, Verdict] = dict(known)
     excluded: set[str] = set()
     for check in exercise.checks:
-        before = [name for name in check.after if verdicts[name].status != "passed"]
-        if before:
-            status = "not started" if verdicts[before[0]].status == "not started" else "not reached"
-            verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before[0]} must pass first.")
+        if check.name in known:
             continue
-        rng = generator(secret, exercise.name, check.name, student)
-        prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
-        answers = ask(source, [each.case for each in prepared], limits, filename)
-        verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded)
-        if verdict.status == "passed":
-            excluded |= shown_by(prepared)
-            if exercise.recorded:
-                verdict = recorded.judge_slopes(verdict, prepared, answers, lambda cases: ask(source, cases, limits, filename))
-        verdicts[check.name] = verdict
-    return list(verdicts.values())
+        before = next((name for name in check.after if verdicts[name].status != "passed"), None)
+        if before:
+            status = verdicts[before].status if verdicts[before].status in ("not started", "error") else "not reached"
+            verdicts[check.name] = Verdict(exercise.name, check.name, status, f"{before} must pass first.")
+            continue
+        try:
+            verdicts[check.name] = checked(exercise, check, source, generator(secret, exercise.name, check.name, student),
+                                           filename or f"exercises/{exercise.name}.py", sandbox, excluded)
+        except Exception as problem:                              # nothing that a student sends gets here: the check itself is wrong
+            verdicts[check.name] = Verdict(exercise.name, check.name, "error", f"The check failed by itself. {type(problem).__name__}: {problem}")
+    return [verdicts[check.name] for check in exercise.checks]
+
+
+def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Generator, filename: str, sandbox: Sandbox | None, excluded: set[str]) -> Verdict:
+    """One check. If it passes, the mistakes that it would have shown are added to `excluded`."""
+    from . import recorded
+    limits, advice = Limits(exercise.seconds, exercise.megabytes), {wrong.name: wrong.advice for wrong in exercise.mistakes}
+    prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
+    answers = ask(source, [each.case for each in prepared], limits, filename, sandbox)
+    verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded)
+    if verdict.status == "passed":
+        excluded |= shown_by(prepared)
+        if exercise.recorded:
+            return recorded.judge_slopes(verdict, prepared, answers, lambda cases: ask(source, cases, limits, filename, sandbox))
+    return verdict

@@ -1,48 +1,33 @@
 """The student's side of the pipe. It runs in a process of its own, holds no reference and gives no verdict: it calls the student's
-functions on the arrays that it is sent, and answers with arrays. It imports nothing of minillm, and is started as a file.
+functions on the arrays that it is sent, and answers with arrays. It imports nothing of minillm.
 
-    in    one npz on standard input: "request", JSON with the student's source, values and steps; "array0", "array1", … the arrays
-    out   one npz on the file descriptor given: "answer", JSON with, for each case, the values or what went wrong; the arrays
+    in    one message of wire.py: the student's source, and the cases; read before any of it is run
+    out   the byte R when the student's code begins; then one message for each case, as soon as it is done: its values, or what went wrong
 """
 
+import contextlib
+import errno
+import importlib
 import io
-import json
 import linecache
+import os
+import random
 import sys
+import time
 import traceback
 import types
+import warnings
+from collections.abc import Iterator
 
-import numpy as np
+from .wire import HEAD, opened, pack, sealed, unpack
 
-
-def pack(value, arrays: list) -> object:
-    """A value as JSON; its arrays go to the list, and their places in the list into the JSON."""
-    if isinstance(value, np.ndarray | np.generic):
-        arrays.append(np.array(value, copy=True))
-        return {"array": len(arrays) - 1, "type": type(value).__name__}
-    if isinstance(value, tuple | list):
-        return {type(value).__name__: [pack(each, arrays) for each in value]}
-    if isinstance(value, dict):
-        return {"dict": [[pack(key, arrays), pack(each, arrays)] for key, each in value.items()]}
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    if value is None or isinstance(value, bool | int | float | str):
-        return {type(value).__name__: repr(value) if isinstance(value, float) else value}
-    return {"foreign": type(value).__name__}
-
-
-def unpack(packed: dict, arrays) -> object:
-    """The value again. `arrays[i]` gives the i-th array."""
-    [(kind, content), *_] = packed.items()
-    if kind == "array":
-        found = arrays[content]
-        return found[()] if packed["type"] != "ndarray" else found
-    if kind in ("tuple", "list"):
-        made = [unpack(each, arrays) for each in content]
-        return tuple(made) if kind == "tuple" else made
-    if kind == "dict":
-        return {unpack(key, arrays): unpack(each, arrays) for key, each in content}
-    return {"bytes": lambda: bytes.fromhex(content), "float": lambda: float(content), "NoneType": lambda: None}.get(kind, lambda: content)()
+# What a student's file can import: all of it is loaded before the file is, because afterwards nothing can be.
+PARTS = ("numpy", "numpy.fft", "numpy.lib.stride_tricks", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random", "numpy.testing", "numpy.typing")
+STANDARD = ("abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
+            "decimal", "enum", "fractions", "functools", "gc", "hashlib", "heapq", "inspect", "io", "itertools", "json", "logging", "math", "numbers",
+            "operator", "os", "pathlib", "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "timeit", "traceback",
+            "types", "typing", "unicodedata", "warnings", "weakref", "zlib")
+ONLY_COMPUTES = "A function of an exercise only computes: there are no files here, no network, no other processes and no threads."
 
 
 def perform(functions, steps: list, values: dict) -> dict:
@@ -77,21 +62,31 @@ def module(name: str, source: str, filename: str) -> types.ModuleType:
 
 def problem(error: BaseException, filename: str) -> dict:
     """What went wrong, in words for the student: the last of their lines, and the error."""
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        return {"problem": "syntax", "error": type(error).__name__, "message": str(error.msg), "line": error.lineno, "text": (error.text or "").rstrip()}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
     where = {"line": frames[-1].lineno, "text": frames[-1].line} if frames else {}
     kind = "not started" if isinstance(error, NotImplementedError) else "form" if isinstance(error, WrongForm) else "error"
-    return {"problem": kind, "error": type(error).__name__, "message": str(error)[:1000], **where}
+    message = str(error)[:1000]
+    if isinstance(error, SystemExit):
+        message = "Your code calls exit(). Let it return instead."
+    elif isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EMFILE, errno.EAGAIN) or "start new thread" in message:
+        message = f"{message}. {ONLY_COMPUTES}"
+    elif isinstance(error, MemoryError):
+        message = f"There is not as much memory as this needs. {message}".strip()
+    return {"problem": kind, "error": type(error).__name__, "message": message, **where}
 
 
-def answer(request: dict, arrays) -> tuple[dict, list]:
-    filename, answers, sent = request["filename"], [], []
+def answers(request: dict, arrays) -> Iterator[tuple[dict, list]]:
+    """One message and its arrays for each case; a single one if the file itself can't be run."""
+    filename = request["filename"]
     try:
         student = module("student", request["source"], filename)
     except BaseException as error:
-        if isinstance(error, SyntaxError):
-            return {"import": {"problem": "syntax", "error": type(error).__name__, "message": error.msg, "line": error.lineno, "text": (error.text or "").rstrip()}}, []
-        return {"import": problem(error, filename)}, []
+        yield {"import": problem(error, filename)}, []
+        return
     for case in request["cases"]:
+        sent = []
         try:
             values = {name: unpack(value, arrays) for name, value in case["values"].items()}
             values |= {name: module(name, source, f"<{name}>") for name, source in case["provided"].items()}
@@ -100,21 +95,74 @@ def answer(request: dict, arrays) -> tuple[dict, list]:
                 raise WrongForm(f"The file has no function {missing}.")
             results = perform(vars(student), case["steps"], values)
             told = [*case["compared"], *(name for name in case["values"] if name not in case["compared"])]      # inputs too: were they changed?
-            answers.append({"values": {name: pack(results[name], sent) for name in told}})
+            made = {"values": {name: pack(results[name], sent) for name in told}}
         except BaseException as error:
-            answers.append(problem(error, filename))
-    return {"cases": answers}, sent
+            made, sent = problem(error, filename), []
+        yield made, sent
 
 
-def main(reply: int) -> None:
-    received = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
-    request = json.loads(bytes(received["request"]))
-    made, sent = answer(request, {int(name[5:]): received[name] for name in received.files if name.startswith("array")})
-    out = io.BytesIO()
-    np.savez(out, answer=np.frombuffer(json.dumps(made).encode(), np.uint8), **{f"array{i}": array for i, array in enumerate(sent)})
-    with open(reply, "wb") as pipe:
-        pipe.write(out.getvalue())
+# --- the process --------------------------------------------------------------------------------------------------------------
+
+def preload() -> None:
+    """Everything that can be imported, and everything that NumPy and Python load only when it is first used."""
+    for name in (*PARTS, *STANDARD, "jaxtyping", "encodings.ascii", "encodings.latin_1", "encodings.utf_16", "encodings.utf_8_sig", "_strptime"):
+        importlib.import_module(name)
+    import numpy as np
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        warnings.warn("once, so that it is loaded", stacklevel=1)
+        a = np.arange(6.0).reshape(2, 3)
+        print(repr(a), a.astype(complex), a.astype("float16"), a > 1, np.array(["a"]), np.float32(1), repr(a.dtype), np.finfo(a.dtype), np.iinfo(int))
+        np.einsum("ij,kj,kl->il", a, a, a, optimize=True), np.linalg.svd(a), np.linalg.inv(a @ a.T), np.pad(a, 1), np.block([[a], [a]]), np.median(a)
+        np.percentile(a, 50), np.random.default_rng(0).normal(size=3), np.random.rand(2), np.sort(a), np.unique(a), a.sum(), a.std(), np.mean(a, 0)
+        np.lib.stride_tricks.sliding_window_view(a, 2, 1), np.vectorize(abs)(a), np.testing.assert_allclose(a, a), np.fft.rfft(a), np.cov(a)
+        time.localtime(), time.strftime("%c"), time.strptime("2000", "%Y"), "é".encode("idna")
+        for wrong in ("1 / 0", "unknown_name", "[].appendd", "np.zeros(2) + np.zeros(3)", "np.zeros((2, 3)) @ np.zeros((2, 3))", "np.zeros(2)[5]", "x ="):
+            try:
+                exec(wrong, {"np": np})
+            except Exception:
+                traceback.print_exc()
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+class Nothing:
+    """The end of imports: what isn't loaded by now is a sentence."""
+
+    def find_spec(self, name, path=None, target=None):
+        available = ", ".join(["numpy", "jaxtyping", *(each for each in STANDARD if "." not in each)])
+        raise ModuleNotFoundError(f"this exercise can't import {name}; available: {available}.", name=name)
+
+
+def received(descriptor: int) -> tuple[dict, list]:
+    with open(descriptor, "rb") as file:
+        text, data = HEAD.unpack(file.read(HEAD.size))
+        return opened(file.read(text), file.read(data))
+
+
+def live(descriptors: tuple[int, int, int], used: int, filtered: bool, seconds: float, megabytes: int) -> None:
+    """A child's whole life; `descriptors` are the request, the output and the reply. After `only_compute` nothing is trusted."""
+    from . import confine, seccomp
+    request, arrays = received(descriptors[0])
+    for number, mine in ((1, descriptors[1]), (2, descriptors[1]), (3, descriptors[2])):
+        os.dup2(mine, number)
+    os.closerange(4, 4096)
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.meta_path[:], sys.path[:], sys.path_hooks[:] = [Nothing()], [], []
+    sys.modules["numpy"].random.seed(0)
+    random.seed(0)
+    confine.limits(seconds, megabytes, used)
+    if filtered:
+        seccomp.only_compute()
+    write(b"R")
+    for message, sent in answers(request, arrays):
+        try:
+            made = sealed(message, sent)
+        except Exception as error:                                # such as lists in lists, ten thousand deep
+            made = sealed(problem(error, request["filename"]), [])
+        write(made)
+    sys.stdout.flush()
+
+
+def write(data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(3, rest):]
