@@ -362,9 +362,9 @@ for name, model in models.items():
 assert (by_group_norm[2:] == 0).all() and (by_group_norm[:2] > 0).all()
 
 # %% [markdown]
-# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by as much (section 8). That makes
-# it a mistake that survives. The model trains; it is another one than you think, GQA with 2 groups that pays for 4. It is found out when
-# the weights meet other code:
+# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by about as much (section 8).
+# That makes it a mistake that survives. The model trains; it is another one than you think, GQA with 2 groups that pays for 4. It is
+# found out when the weights meet other code:
 
 # %%
 model = models["right index"]
