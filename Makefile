@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help demo test test-slow test-oracles wheel-check bench doctor lessons clean
+.PHONY: help demo learn lessons exercises test test-slow test-oracles wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -16,6 +16,12 @@ help:            ## this list
 
 demo: .venv/installed            ## from nothing to a model that tells stories, in under three minutes
 	$(BIN)/minillm demo
+
+learn: .venv/installed           ## the first exercise: a check that is red until you have written it
+	$(BIN)/minillm exercises check
+
+exercises: .venv/installed       ## (for authors) make the stubs in exercises/ anew from the reference
+	$(BIN)/python -m minillm.exercises.stubs
 
 test: .venv/installed            ## the default tests, in parallel (a few minutes)
 	$(BIN)/python -m pytest -n auto

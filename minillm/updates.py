@@ -12,6 +12,7 @@ in chunks that stay in a core's cache while the dozen operations on them run, sp
 number of threads, so neither does the result, to the last bit.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from math import sqrt
 
@@ -20,6 +21,12 @@ import numpy
 from .arrays import Any, Float, in_threads, xp
 
 CHUNK = 2**15       # numbers: 128 KiB of each array in float32
+
+
+def of(ops: Any) -> Any:
+    """Whose updates go with a table of operations: kernels bring their own (kernels.CUDA.updates), the array code has those of this file.
+    Whoever trains a model asks for updates.of(model.ops).adamw and the like."""
+    return getattr(ops, "updates", sys.modules[__name__])
 
 
 def chunks(*arrays: Any) -> Iterator[tuple]:

@@ -3,7 +3,7 @@
 import os
 
 
-def lessons(browser: bool = True, port: int | None = None) -> int:
+def lessons(browser: bool = True, port: int | None = None) -> None:
     """Open the lessons in JupyterLab. Ctrl-C, twice, ends it.
 
     Args:

@@ -19,15 +19,18 @@ from .embedding import Embedding
 from .launcher import EMULATOR, GPU, Backend, Launcher
 from .linear import Linear
 from .norms import AddLayerNorm, AddRMSNorm, LayerNorm, RMSNorm
+from .positions import LearnedPositions, Sinusoidal
 from .rope import RoPE
+from .softmax import Softmax
 from .updates import Updates
 
 UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
 
 
-# What runs on kernels; the other fields of a table are the reference's.
+# Every operation, on kernels. (Of a linear layer the products are the matrix library's.)
 OPERATIONS: dict[str, Any] = {
-    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "attention": Attention,
+    "linear": Linear, "embedding": Embedding, "rmsnorm": RMSNorm, "layernorm": LayerNorm, "rope": RoPE, "sinusoidal": Sinusoidal,
+    "learned_positions": LearnedPositions, "softmax": Softmax, "attention": Attention,
     "relu": ReLU, "gelu": GELU, "silu": SiLU, "swiglu": SwiGLU, "dropout": Dropout, "add_rmsnorm": AddRMSNorm, "add_layernorm": AddLayerNorm,
     "cross_entropy": CrossEntropy, "linear_cross_entropy": LinearCrossEntropy,
 }
@@ -35,12 +38,12 @@ OPERATIONS: dict[str, Any] = {
 
 def table(backend: Backend) -> Ops:
     """The table for one kind of arrays. The updates are attributes of its class, not fields: what goes over all fields of a table
-    (a counter, a guard) meets operations there, with forward and backward."""
+    (a counter, a guard) meets operations there, with forward and backward. As `updates` a training loop finds them: updates.of(table)."""
     launch = Launcher(backend)
     operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
     updates = Updates(launch)
-    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"launch": launch})
-    return kind(**{name: getattr(REFERENCE, name) for name in Ops.names()} | operations)
+    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"updates": updates, "launch": launch})
+    return kind(**operations)
 
 
 EMULATED = table(EMULATOR)

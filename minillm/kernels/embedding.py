@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from ..arrays import rows_of, xp
+from .launcher import Launcher
 from .operation import KernelOperation, blocks_for, contiguous
 
 WARPS = 4                # of a block
@@ -27,12 +28,22 @@ class Embedding(KernelOperation):
     def backward(self, dy: Any, cache: Any, into: Any = None) -> tuple:
         """`into`: the array that dw is added to, where the caller collects gradients."""
         ids, w = cache
-        if not isinstance(cache, Kept) or into is not None and not (into.dtype == "float32" and into.flags.c_contiguous):
+        if not isinstance(cache, Kept) or not can_add_to(into):
             return self.reference.backward(dy, (ids.reshape(dy.shape[:-1]), w), into=into)
         np, dy = xp(w), contiguous(rows_of(dy), w.dtype)
         dw = np.zeros(w.shape, "float32") if into is None else into
-        order = np.argsort(ids, kind="stable")
-        n, d = dy.shape
-        self.launch("embedding.cu", "embedding_backward", w.dtype, grid=blocks_for(n, WARPS), block=32 * WARPS,
-                    pack=self.launch.pack(w.dtype, d, dy), sorted=ids[order], order=order.astype("int64", copy=False), dy=dy, dw=dw)
+        add_rows_at(self.launch, dw, ids, dy)
         return (dw,)
+
+
+def can_add_to(into: Any) -> bool:
+    """Whether the kernel can collect a gradient in this array; None: in a new one."""
+    return into is None or into.dtype == "float32" and into.flags.c_contiguous
+
+
+def add_rows_at(launch: Launcher, dw: Any, ids: Any, dy: Any) -> None:
+    """dw[ids[i]] += dy[i] for every i, in order where ids repeat."""
+    order = xp(dy).argsort(ids, kind="stable")
+    n, d = dy.shape
+    launch("embedding.cu", "embedding_backward", dy.dtype, grid=blocks_for(n, WARPS), block=32 * WARPS, pack=launch.pack(dy.dtype, d, dy),
+           sorted=ids[order], order=order.astype("int64", copy=False), dy=dy, dw=dw)

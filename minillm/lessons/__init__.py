@@ -1,4 +1,4 @@
-"""The lessons: what a notebook needs (`show_source`), where they are, and how they are opened. build.py makes the notebooks.
+"""The lessons: what a notebook needs (`show_source`, `show_notation`), where they are, and how they are opened. build.py makes the notebooks.
 
 A lesson is written once, as lessons/NN_title.py (cells in jupytext's percent format). The notebook lessons/NN_title.ipynb beside it
 is built from that file and executed, so that it can be read with its pictures where nothing is installed.
@@ -18,6 +18,7 @@ EXTRA = "python -m pip install 'minillm[lessons]'"
 def show_source(*things: Any) -> None:
     """Shows functions, classes or modules as they stand in the library, with highlighting."""
     for thing in things:
+        thing = inspect.unwrap(thing)
         source, file = inspect.getsource(thing).rstrip(), Path(inspect.getsourcefile(thing)).resolve()
         where = file.relative_to(PACKAGE.parent).as_posix() if PACKAGE in file.parents else file.name
         fence = "```" if "```" not in source else "````"
@@ -27,6 +28,22 @@ def show_source(*things: Any) -> None:
             print(f"{where}\n\n{source}")
         else:
             display({"text/markdown": f"`{where}`\n\n{fence}python\n{source}\n{fence}", "text/plain": source}, raw=True)
+
+
+def show_notation() -> None:
+    """Shows the page of notation, which is a section of CONTRIBUTING.md: every signature is tested against it there."""
+    page = PACKAGE.parent / "CONTRIBUTING.md"
+    if not page.is_file():
+        page = folder().parent / "CONTRIBUTING.md"
+    section = page.read_text("utf-8").partition("\n## Notation\n")[2].partition("\n## ")[0].strip()
+    if not section:
+        raise ValueError(f"{page} has no section \"Notation\".")
+    try:
+        from IPython.display import display
+    except ModuleNotFoundError:
+        print(section)
+    else:
+        display({"text/markdown": section, "text/plain": section}, raw=True)
 
 
 def folder() -> Path:

@@ -13,8 +13,7 @@ from ..arrays import Any, Float, Flops, Int, Work, add_at, rows_of, wide, xp
 def forward(x: Float[Any, "b t d"], w: Float[Any, "positions d"], positions: Int[Any, "t"] | Int[Any, "b t"] | None = None
             ) -> tuple[Float[Any, "b t d"], tuple]:
     """`positions`: 0, 1, 2, … unless given."""
-    if positions is None and x.shape[1] > w.shape[0]:
-        raise ValueError(f"{x.shape[1]} positions were asked for, but the table of learned positions has {w.shape[0]} rows.")
+    refuse_too_long(x.shape, w.shape, positions)
     rows = w[:x.shape[1]] if positions is None else w[positions]
     return (wide(x) + wide(rows)).astype(x.dtype, copy=False), (w, positions)
 
@@ -30,6 +29,12 @@ def backward(dy: Float[Any, "b t d"], cache: tuple, into: Float[Any, "positions 
         positions = xp(dy).broadcast_to(positions, dy.shape[:2])
         add_at(dw, positions.reshape(-1), rows_of(dy_))
     return dy, dw
+
+
+def refuse_too_long(x: tuple, w: tuple, positions: Any) -> None:
+    """Raises a sentence if the table (w: its shape) ends before the texts do."""
+    if positions is None and x[1] > w[0]:
+        raise ValueError(f"{x[1]} positions were asked for, but the table of learned positions has {w[0]} rows.")
 
 
 def flops(x: tuple, w: tuple, positions: tuple | None = None) -> Flops:

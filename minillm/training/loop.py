@@ -73,7 +73,7 @@ class Trainer:
                  meter: Any = None):
         self.meter, self.watch = meter, explosion.Watch()
         self.model, self.data, self.validation, self.tokenizer, self.run, self.settings = model, data, validation, tokenizer, run, settings
-        self.gradients = Gradients(model.params)
+        self.gradients, self.updates = Gradients(model.params), updates.of(model.ops)
         self.m, self.v = model.params.zeros().flat, model.params.zeros().flat
         self.ema = model.params.flat.copy() if settings.ema else None
         self.step, self.best, self.last_validation, self.loss = 0, None, None, math.nan
@@ -123,15 +123,15 @@ class Trainer:
         options = {"dropout_key": settings.seed << 32 | self.step, "recompute": settings.recompute,
                    "label_smoothing": settings.label_smoothing, "z_loss": settings.z_loss}
         loss, nll = loss_and_grads(model, tokens, targets, self.gradients, settings.micro_batches, documents, **options)
-        norm, scale = updates.clip(self.gradients.total.flat, settings.clip, in_place=False)
+        norm, scale = self.updates.clip(self.gradients.total.flat, settings.clip, in_place=False)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise TrainingProblem(self.explain(loss, norm, tokens, targets, documents, options))
         lr = learning_rate(self.step, settings.steps, settings.lr, settings.lr * settings.final_lr, settings.warmup_steps, settings.schedule)
         self.step += 1
-        updates.adamw(model.params.flat, self.gradients.total.flat, self.m, self.v, self.step, lr, settings.beta1, settings.beta2, settings.eps,
-                      settings.weight_decay, decayed=model.params.num_matrix_numbers, grad_scale=scale)
+        self.updates.adamw(model.params.flat, self.gradients.total.flat, self.m, self.v, self.step, lr, settings.beta1, settings.beta2,
+                           settings.eps, settings.weight_decay, decayed=model.params.num_matrix_numbers, grad_scale=scale)
         if self.ema is not None:
-            updates.average(self.ema, model.params.flat, settings.ema)
+            self.updates.average(self.ema, model.params.flat, settings.ema)
         self.loss, seconds = nll, time.perf_counter() - started
         self.watch.see(nll)
         speed = {} if self.meter is None else self.meter.read(*targets.shape, seconds)

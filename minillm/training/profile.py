@@ -134,13 +134,13 @@ def refuse_too_large(config: Config, b: int, t: int, dtype: str, recompute: bool
 
 def a_step(model: Transformer, tokens: Any, recompute: bool) -> Callable[[Transformer, Times], None]:
     """step(model, times): one training step, its optimizer timed too."""
-    gradients, m, v = Gradients(model.params), model.params.zeros().flat, model.params.zeros().flat
+    gradients, m, v, table = Gradients(model.params), model.params.zeros().flat, model.params.zeros().flat, updates.of(model.ops)
 
     def step(model: Transformer, times: Times) -> None:
         loss_and_grads(model, tokens[:, :-1], tokens[:, 1:], gradients, recompute=recompute)
         began = time.perf_counter()
-        _, scale = updates.clip(gradients.total.flat, 1.0, in_place=False)
-        updates.adamw(model.params.flat, gradients.total.flat, m, v, 1, 1e-9, decayed=model.params.num_matrix_numbers, grad_scale=scale)
+        _, scale = table.clip(gradients.total.flat, 1.0, in_place=False)
+        table.adamw(model.params.flat, gradients.total.flat, m, v, 1, 1e-9, decayed=model.params.num_matrix_numbers, grad_scale=scale)
         moved = 8 * gradients.total.flat.nbytes                              # reads g twice, p, m and v once; writes p, m and v
         workers = min(num_threads(), len(tokens))
         times.calls.append(("optimizer", "adamw", "optimizer", Spent(1, workers * (time.perf_counter() - began), moved)))

@@ -1,23 +1,33 @@
 """Deleting what keeps a kernel right, one piece at a time: every barrier, wait, fence, commit and bounds check of every file in cuda/.
 
-A site is a piece of the source and what stands there after the deletion. A bounds check is a comparison in the condition of an `if`, a
-`for` or a `? :` that keeps an index within a size; deleted, it always lets pass.
+A site is a piece of the source and what stands there after the deletion. Bounds checks are
+
+    comparisons      in the condition of an `if`, a `for`, a `? :` or of a bool: deleted, they always let pass. (A loop from 0 to a constant is
+                     none: how often it runs is known to the compiler, as for the numbers of a pack.)
+    clamps           min(first + 32, n), max(0, i − 1): deleted, the one or the other expression stands there alone
+
+Without its bound a loop may never end, or leave the stack. So each deletion runs in a process of its own, which ends if a launch takes too long.
 """
 
+import faulthandler
 import inspect
+import os
 import re
 import shutil
+import signal
 import sys
+import traceback
 import warnings
 from typing import NamedTuple
 
 import numpy as np
+from kernels import outside
 from kernels.cases import CASES, TENSOR_CORES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
 
-from minillm import updates
+from minillm import arrays, updates
 from minillm.arrays import bfloat16
 from minillm.kernels import OPERATIONS, emulator, launcher, source, table
 from minillm.kernels.launcher import EMULATOR
@@ -25,8 +35,12 @@ from minillm.kernels.launcher import EMULATOR
 SYNCHRONISATION = re.compile(r"\b(__syncthreads\(\)|__syncwarp\([^;]*\)|__threadfence(_block)?\(\)|cp_async_wait<[^>]+>\(\)|cp_async_commit\(\))")
 LEAVES = re.compile(r"if \(([^;{}]*)\) (return|continue|break);")
 NUMBER = r"[\w.\[\]]+(?: [-+*/%] [\w.]+)*"
-GUARDS = re.compile(rf"(?:(?<=if \()|(?<=&& )|(?<=\|\| )){NUMBER} (?:<=|<|>=|>) {NUMBER}(?=\)| &&| \|\||;)|(?<=; ){NUMBER} < {NUMBER}(?= &&)")
+GUARDS = re.compile(rf"(?:(?<=if \()|(?<=&& )|(?<=&& \()|(?<=\|\| )|(?<=\w = )){NUMBER} (?:<=|<|>=|>) {NUMBER}(?=\)| &&| \|\||;)")
 TERNARY = re.compile(rf"{NUMBER} (?:<=|<) {NUMBER}(?= \? )")
+LOOPS = re.compile(r"for \(([^;]*); ([^;]+?) < ([^;]+?)(?= &&|; )")
+CONSTANT = re.compile(r"[A-Z_\d /]+")
+CLAMPS = re.compile(r"\b(?:min|max)\(")
+LONGEST = 3.0                                    # seconds of processor time that a launch may take; the longest takes a tenth of that
 
 
 class Site(NamedTuple):
@@ -36,25 +50,42 @@ class Site(NamedTuple):
     old: str
     new: str
 
+    @property
+    def what(self):
+        return self.old if self.new in ("true", "false", "(void)0") else f"{self.old} -> {self.new}"
+
     def __str__(self):
-        return f"{self.file}:{self.line} {self.old}"
+        return f"{self.file}:{self.line} {self.what}"
 
 
 def sites(file, text):
     """In the order of the file."""
-    found = {}
     code = re.sub(r"//.*", lambda comment: " " * len(comment[0]), text)          # comments have no barriers
-    for match in SYNCHRONISATION.finditer(code):
-        found[match.start()] = match[0], "(void)0"
-    leaving = {match.start(1): match for match in LEAVES.finditer(code)}
-    for start, match in leaving.items():
-        found[start] = match[1], "false"
-    within = [range(match.start(1), match.end(1)) for match in leaving.values()]
-    for pattern in (GUARDS, TERNARY):
-        for match in pattern.finditer(code):
-            if not any(match.start() in part for part in within):
-                found[match.start()] = match[0], "true"
-    return [Site(file, text.count("\n", 0, start) + 1, start, *found[start]) for start in sorted(found)]
+    found = {(match.start(), match[0], "(void)0") for match in SYNCHRONISATION.finditer(code)}
+    leaving = list(LEAVES.finditer(code))
+    found |= {(match.start(1), match[1], "false") for match in leaving}
+    within = [range(match.start(1), match.end(1)) for match in leaving]
+    found |= {(match.start(), match[0], "false" if code[match.end():].startswith(" ||") or code[:match.start()].endswith("|| ") else "true")
+              for pattern in (GUARDS, TERNARY) for match in pattern.finditer(code) if not any(match.start() in part for part in within)}
+    found |= {(match.start(2), f"{match[2]} < {match[3]}", "true") for match in LOOPS.finditer(code)
+              if not (re.search(rf"\b{re.escape(match[2])} = 0\b", match[1]) and CONSTANT.fullmatch(match[3]))}
+    for match in CLAMPS.finditer(code):
+        arguments, end = arguments_of(code, match.end())
+        found |= {(match.start(), code[match.start():end], alone) for alone in arguments if not alone.isalnum()}
+    return [Site(file, text.count("\n", 0, start) + 1, start, old, new) for start, old, new in sorted(found)]
+
+
+def arguments_of(code, at):
+    """The arguments of a call whose first one begins here, and where the call ends."""
+    arguments, depth = [""], 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(code[at], 0)
+        if depth == 1 and code[at] == ",":
+            arguments.append("")
+        elif depth:
+            arguments[-1] += code[at]
+        at += 1
+    return [argument.strip() for argument in arguments], at
 
 
 def all_sites():
@@ -74,7 +105,45 @@ def plant(site, folder, monkeypatch):
 
 
 def harm(site):
-    """What goes wrong without it, in words, or None: everything that runs on the file, with every access checked."""
+    """What goes wrong without it, in words, or None. The process that finds out is a copy of this one."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            arrays._threads = 1                  # a copy has none of the threads
+            faulthandler.disable()               # that it crashes is what we want to know
+            end_what_takes_too_long()
+            os.write(writer, (harm_here(site) or "").encode())
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        ended = signal.Signals(os.WTERMSIG(status))
+        return "a launch doesn't end" if ended == signal.SIGVTALRM else f"the process ends by {ended.name}"
+    assert status == 0, "the check itself failed; its traceback is among the captured output"
+    return said or None
+
+
+def end_what_takes_too_long():
+    call = emulator.Kernel.__call__
+
+    def limited(*args, **options):
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST)                     # its signal ends the process; compilers have their own time
+        try:
+            return call(*args, **options)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    emulator.Kernel.__call__ = limited
+
+
+def harm_here(site):
+    """Everything that runs on the site's files, with every access checked."""
     kernels = table(EMULATOR)
     try:
         with emulator.settings(checked=True):
@@ -101,6 +170,9 @@ def exercise(file, kernels):
         for case in TENSOR_CORES:
             exercise_operation(kernels.attention, case, bfloat16)
         return
+    for check in outside.OF_FILE.get(file, []):
+        with poisoned_outputs():
+            check(kernels, np.dtype("float32"))
     for case in CASES:
         if launches(OPERATIONS[case.op], file):
             for dtype in (np.dtype("float32"), bfloat16):

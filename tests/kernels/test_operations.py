@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import outside
 from kernels.cases import CASES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
 
 from minillm.arrays import bfloat16
-from minillm.kernels import EMULATED, OPERATIONS, activations, attention, cross_entropy, decode, dropout, embedding, emulator, norms, rope
+from minillm.kernels import EMULATED, OPERATIONS, activations, attention, cross_entropy, decode, dropout, embedding, emulator, norms, positions, rope, softmax
 from minillm.ops import REFERENCE, Ops
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
@@ -25,6 +26,7 @@ OTHER_SIZES = {
     activations: [dict(THREADS=32), dict(THREADS=1024)], rope: [dict(THREADS=32), dict(THREADS=1024)], dropout: [dict(THREADS=1), dict(THREADS=33)],
     attention: [dict(TILE=8, WARPS=1)], decode: [dict(SLOTS=4, KEYS_OF_PART=16, MOST_TOGETHER=2, WARPS=1)],
     cross_entropy: [dict(THREADS=32), dict(THREADS=512)],
+    positions: [dict(THREADS=1), dict(THREADS=1024)], softmax: [dict(WARPS=1), dict(WARPS=32)],
 }
 
 
@@ -146,7 +148,7 @@ def test_dropout_is_numpys_bit_for_bit(n, start, key, layer, site, rate, wide):
     assert EMULATED.dropout.backward(x, cache)[0].tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("op, n", [("embedding", 1), ("linear", 2)])
+@pytest.mark.parametrize("op, n", [("embedding", 1), ("learned_positions", 1), ("linear", 2)])
 @DTYPES
 def test_a_weights_gradient_is_added_to_what_is_given(op, n, dtype):
     """As the whole of the reference's gradient; also where the array given is a view that the kernels can't take."""
@@ -166,6 +168,21 @@ def test_a_row_of_an_embedding_sums_its_places_in_their_order():
     dy = np.array([[1], [2**-24], [2**-24]], np.float32)
     _, cache = EMULATED.embedding.forward(np.array([1, 1, 1]), np.zeros((2, 1), np.float32))
     assert EMULATED.embedding.backward(dy, cache)[0].tolist() == [[0], [1]]
+
+
+@pytest.mark.parametrize("what", outside.EVERY, ids=lambda function: function.__name__)
+@DTYPES
+def test_ids_without_a_row_give_nan_and_read_nothing_beside_the_arrays(what, dtype):
+    with no_fallback(), emulator.settings(checked=True), poisoned_outputs():
+        what(EMULATED, dtype)
+
+
+@DTYPES
+def test_a_row_of_minus_infinity_has_probabilities_of_zero_and_nan_is_not_lost(dtype):
+    x = np.array([[-np.inf, -np.inf], [-np.inf, 1], [np.nan, 1], [3e38, -3e38]], dtype)
+    y, cache = EMULATED.softmax.forward(x)
+    assert y[:2].tolist() == [[0, 0], [0, 1]] and np.isnan(y[2].astype(float)).all() and y[3].tolist() == [1, 0]
+    assert not EMULATED.softmax.backward(np.ones_like(x), cache)[0][:2].any()
 
 
 # --- the table --------------------------------------------------------------------------------------------------------------------

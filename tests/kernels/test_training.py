@@ -62,7 +62,6 @@ def test_the_same_training_gives_the_same_bits():
 
 
 def test_what_the_table_leaves_to_the_reference():
-    """The list is short, and known."""
-    left = {name for name in Ops.names() if getattr(EMULATED, name) is getattr(REFERENCE, name)}
-    assert left == set(Ops.names()) - set(OPERATIONS) == {
-        "sinusoidal", "learned_positions", "softmax"}
+    """No operation: whatever a model is made of, its training step runs on kernels."""
+    assert [name for name in Ops.names() if getattr(EMULATED, name) is getattr(REFERENCE, name)] == []
+    assert set(OPERATIONS) == set(Ops.names())

@@ -6,6 +6,8 @@ DEMO, PLOT, COMMAND, COMMANDS = "minillm/demo.py", "minillm/plot/__init__.py", "
 TEST = "tests/training/test_"
 
 MUTANTS = [
+    dict(name="a table's own updates are passed over", file="minillm/training/loop.py",
+         old="updates.of(model.ops)", new="updates", caught_by=TEST + "loop.py::test_a_table_of_kernels_trains_with_its_own_updates"),
     dict(name="what was found good for a preset's model wins over the file", file=RECIPE,
          old='tried.get("model", {}) | model))', new='model | tried.get("model", {})))',
          caught_by=TEST + "recipe.py::test_a_file_changes_single_fields_of_a_preset_and_keeps_the_others"),

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import minillm
-from minillm import Config, Transformer
+from minillm import Config, Transformer, updates
+from minillm.checks import guarded
+from minillm.kernels import EMULATED
 from minillm.training import TrainingProblem, checkpoint
 from minillm.training.metrics import read
 from minillm.training.run_folder import claimed
@@ -99,6 +101,16 @@ def test_every_number_of_threads_gives_the_gradient_of_the_whole_batch(threads, 
         loss, _ = loss_and_grads(model, tokens, targets, gradients, dropout_key=5)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     np.testing.assert_allclose(gradients.total.flat, expected.flat, rtol=0, atol=1e-14 * np.abs(expected.flat).max() * 100)
+
+
+def test_a_table_of_kernels_trains_with_its_own_updates(monkeypatch):
+    """Also behind a counter or a guard. On the kernels the run goes as it does on the reference."""
+    on_reference, on_kernels = fresh(), Transformer(fresh().config, ops=guarded(EMULATED))
+    run(on_reference, ema=0.9)
+    monkeypatch.setattr(updates, "adamw", None)
+    run(on_kernels, ema=0.9)
+    assert updates.of(on_reference.ops) is updates and updates.of(on_kernels.ops) is EMULATED.updates
+    np.testing.assert_allclose(on_kernels.params.flat, on_reference.params.flat, rtol=0, atol=1e-3)
 
 
 def test_only_the_newest_checkpoints_and_the_best_are_kept(tmp_path):

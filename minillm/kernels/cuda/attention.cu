@@ -90,7 +90,7 @@ extern "C" __global__ void __launch_bounds__(TILE * TILE) attention_forward(
 
     load(queries, head_of(q, b, t, h, head, e), h, e, first, t);
     float top = LOWEST, total = 0, sums[CHANNELS] = {};
-    int end = rules.end_of_keys(min(first + TILE, t) - 1);
+    int end = rules.end_of_keys(first + TILE - 1);
     for (int start = rules.first_key(first); start < end; start += TILE) {
         load(keys, k_head, heads, e, start, s);
         load(values, v_head, heads, e, start, s);
@@ -153,7 +153,7 @@ extern "C" __global__ void __launch_bounds__(TILE * TILE) attention_dq(
     load(queries, head_of(q, b, t, h, head, e), h, e, first, t);
     load(dys, head_of(dy, b, t, h, head, e), h, e, first, t);
     float sums[CHANNELS] = {};
-    int end = rules.end_of_keys(min(first + TILE, t) - 1);
+    int end = rules.end_of_keys(first + TILE - 1);
     for (int start = rules.first_key(first); start < end; start += TILE) {
         load(keys, k_head, heads, e, start, s);
         load(values, v_head, heads, e, start, s);
@@ -198,7 +198,7 @@ extern "C" __global__ void __launch_bounds__(TILE * TILE, 2) attention_dkv(
         Rules rules = rules_of(b, head, t, s, causal, window, documents, mask, mask_b, mask_h);
         const real* q_head = head_of(q, b, t, h, head, e);
         const real* dy_head = head_of(dy, b, t, h, head, e);
-        int end = rules.end_of_queries(min(first + TILE, s) - 1);
+        int end = rules.end_of_queries(first + TILE - 1);
         for (int start = rules.first_query(first); start < end; start += TILE) {
             load(queries, q_head, h, e, start, t);
             load(dys, dy_head, h, e, start, t);

@@ -1,9 +1,6 @@
 // What all kernels of attention share: which keys a query may see. See Rules in ops/attention.py.
 #pragma once
 
-constexpr float LOWEST = -3.4028234e38f;     // the smallest float: below every score, and unlike −∞ it can be subtracted from itself
-__device__ inline float infinity() { return __int_as_float(0x7f800000); }            // INFINITY needs a header that NVRTC hasn't
-
 struct Rules {
     int t, s;                                // queries, keys; query i stands at the position of key i + s − t
     int causal, window;                      // a window that hides nothing is t + s
@@ -25,7 +22,7 @@ struct Rules {
     }
 
     // The keys that some query from `first` to `last` may see by `causal` and `window`: from first_key to end_of_keys − 1. What documents
-    // and masks forbid is hidden one by one.
+    // and masks forbid is hidden one by one. (`last` may lie behind the last query, since the last one already sees as far as the keys go.)
     __device__ int first_key(int first) const { return max(0, first + s - t - window + 1); }
     __device__ int end_of_keys(int last) const { return min(s, last + s - t + (causal ? 1 : window)); }
 

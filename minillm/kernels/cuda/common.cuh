@@ -9,6 +9,11 @@
 
 using real = REAL;
 
+constexpr float LOWEST = -3.4028234e38f;     // the smallest float: below every other, and unlike −∞ it can be subtracted from itself
+// The names that C has for these need a header that NVRTC hasn't.
+__device__ __forceinline__ float infinity() { return __int_as_float(0x7f800000); }
+__device__ __forceinline__ float not_a_number() { return __int_as_float(0x7fc00000); }
+
 // PACK neighbours. `pack(p)[i]` is pack number i of an array, loaded or stored by one instruction.
 template <class T> struct __align__(sizeof(T) * PACK) Pack {
     T numbers[PACK];
@@ -21,6 +26,11 @@ template <class T> __device__ __forceinline__ Pack<T>* pack(T* p) { return (Pack
 // The sum over the 32 lanes of a warp, in every lane. The order of the additions is fixed, so the same numbers give the same bits.
 template <class T> __device__ __forceinline__ T warp_sum(T x) {
     for (int step = 16; step; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+    return x;
+}
+
+__device__ __forceinline__ float warp_max(float x) {
+    for (int step = 16; step; step /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
     return x;
 }
 

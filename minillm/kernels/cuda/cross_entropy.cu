@@ -6,14 +6,14 @@
 // A block takes a row. Each thread goes over its packs once, with the largest logit so far and the sum of e^(x − top); a new top scales
 // the old sum ("online softmax"), so one pass over the row makes L. Then the threads' sums are merged, in a fixed order.
 //
+// A target that is neither `ignore` nor a number of the vocabulary has no logit: its loss and its gradients are NaN, which nobody overlooks.
+//
 //     forward     reads v logits a row, writes 12 bytes
 //     backward    reads v logits a row, writes v
 //     together    both at once, where the gradient may take the logits' place: reads v logits, and again from the cache, and writes v.
 //                 Forward and backward after one another would move half as much again
 //     grid: rows          block: whole warps
 #include "common.cuh"
-
-constexpr float LOWEST = -3.4028234e38f;     // the smallest float: unlike −∞ it can be subtracted from itself
 
 struct Sums {
     float top, total, plain;                 // the largest logit, Σ e^(x − top), Σ x
@@ -58,7 +58,9 @@ __device__ float row_losses(const real* logits, long long target, long long igno
     Sums row = merged_over_block(mine);
     float l = row.top + logf(row.total);
     if (threadIdx.x == 0) {
-        float of_target = target == ignore ? 0.0f : l - (float)logits[target];
+        float of_target = not_a_number();
+        if (target == ignore) of_target = 0;
+        else if (target >= 0 && target < v) of_target = l - (float)logits[target];
         float smooth = options.smoothing > 0 ? options.smoothing * (l - row.plain / v) : 0.0f;       // without: no 0 · ∞
         *nll = of_target;
         *loss = target == ignore ? 0.0f : (1 - options.smoothing) * of_target + smooth + options.z_loss * l * l;
@@ -68,6 +70,7 @@ __device__ float row_losses(const real* logits, long long target, long long igno
 
 // logits and dx may be the same memory.
 __device__ void row_gradient(const real* logits, real* dx, long long target, long long ignore, int v, Options options, float l, float factor) {
+    if (target != ignore && (target < 0 || target >= v)) factor = not_a_number();
     for (int i = threadIdx.x; i < v / PACK; i += blockDim.x) {
         Pack<real> x = pack(logits)[i];
         for (int j = 0; j < PACK; j++) {

@@ -123,7 +123,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_forward(
     int b = blockIdx.z, head = blockIdx.y, key_head = head / (h / heads);
     int first = (gridDim.x - 1 - blockIdx.x) * TILE;     // the last queries see the most keys, so their blocks begin first
     Rules rules = rules_of(b, head, t, s, causal, window, documents, mask, mask_b, mask_h);
-    int start = rules.first_key(first), end = rules.end_of_keys(min(first + TILE, t) - 1);
+    int start = rules.first_key(first), end = rules.end_of_keys(first + TILE - 1);
     const bf16* k_head = k + ((size_t)b * s * heads + key_head) * HEAD;
     const bf16* v_head = v + ((size_t)b * s * heads + key_head) * HEAD;
     size_t q_head = ((size_t)b * t * h + head) * HEAD;
@@ -206,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_dq(
     int b = blockIdx.z, head = blockIdx.y, key_head = head / (h / heads);
     int first = (gridDim.x - 1 - blockIdx.x) * TILE;
     Rules rules = rules_of(b, head, t, s, causal, window, documents, mask, mask_b, mask_h);
-    int start = rules.first_key(first), end = rules.end_of_keys(min(first + TILE, t) - 1);
+    int start = rules.first_key(first), end = rules.end_of_keys(first + TILE - 1);
     const bf16* k_head = k + ((size_t)b * s * heads + key_head) * HEAD;
     const bf16* v_head = v + ((size_t)b * s * heads + key_head) * HEAD;
     size_t q_head = ((size_t)b * t * h + head) * HEAD;
@@ -269,7 +269,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) flash_dkv(
     bf16 *keys = memory, *values = keys + TILE * ROW, *queries = values + TILE * ROW, *dys = queries + 2 * STEP * ROW;
     int b = blockIdx.z, key_head = blockIdx.y, group = h / heads, first = blockIdx.x * TILE;
     Rules rules = rules_of(b, key_head * group, t, s, causal, window, documents, mask, mask_b, mask_h);
-    int start = rules.first_query(first), end = rules.end_of_queries(min(first + TILE, s) - 1);
+    int start = rules.first_query(first), end = rules.end_of_queries(first + TILE - 1);
     int steps = max(1, (end - start + STEP - 1) / STEP);                 // for each query head of the group
     size_t k_head = ((size_t)b * s * heads + key_head) * HEAD;
 
