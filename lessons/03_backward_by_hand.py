@@ -35,7 +35,7 @@ np.set_printoptions(precision=4, suppress=True)
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## 3.1 What backward is asked for
+# ## 1. What backward is asked for
 #
 # A model is a chain of operations, and at its end stands one number, the loss $\mathcal L$. Training needs to know, for every number
 # inside the model: if it grew a little, how much would the loss grow? These slopes are the **gradient**.
@@ -54,12 +54,12 @@ rng = np.random.default_rng(0)
 # array it belongs to**, because there is one slope for each number.
 
 # %% [markdown]
-# ## 3.2 A linear layer
+# ## 2. A linear layer
 #
 # *What are the three gradients of $y = xw + b$, and what are their shapes?*
 #
-# Let $x$ be $b \times d$ ($b$ rows, each a vector of $d$ numbers), $w$ be $d \times f$, and the bias $\beta$ be $f$ numbers. Then $y$ is
-# $b \times f$:
+# Let $x$ be $b \times d$ ($b$ rows, each a vector of $d$ numbers), $w$ be $d \times f$, and the bias $\beta$ be $f$ numbers (the library calls
+# it `b`). Then $y$ is $b \times f$:
 #
 # $$y_{rj} = \sum_i x_{ri}\, w_{ij} + \beta_j$$
 #
@@ -118,35 +118,41 @@ for b_, d_, f_ in ((4, 3, 2), (3, 3, 2), (2, 2, 2)):
         outcome = f"fails: {slide.shape} doesn't fit into {w_.shape}"
     print(f"  {b_}  {d_}  {f_}   {(d_, f_)!s:12}   {(b_, f_)!s:12}   {outcome}")
 
+llama, rows = minillm.Config.preset("llama3-8b"), 1_000_000
+truly, slide = llama.d_model * llama.d_ff, rows * llama.d_ff
+print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a batch of {rows:,} tokens: its gradient has {truly / 1e6:,.0f} "
+      f"million numbers.\nOf the slide's shape it would have {slide / 1e6:,.0f} million, {4 * slide / 1e9:,.0f} GB in float32.")
+
 # %% [markdown]
 # The slide's shape is right only where the batch has as many rows as the layer has inputs. There the mistake costs more than an error
 # message, because there is none: with $b = d$ the product $x\,dy$, without the transpose, has the right shape too, and wrong numbers. A
 # shape can refute a gradient, it can't confirm one. For that we need a measurement.
 
 # %% [markdown]
-# ## 3.3 Measuring a slope
+# ## 3. Measuring a slope
 #
 # *How can you find out whether a derivation is right, without deriving it again?*
 #
-# A slope can be measured: move one number by a small step $\delta$, and see how far the result moves. There are two ways.
+# A slope can be measured: move one number by a small step $\delta$, and see how far the result moves. There are two ways to do it, for a
+# function $F$ of one number $x$.
 #
-# $$\text{one-sided:}\quad \frac{f(x + \delta) - f(x)}{\delta} \qquad\qquad \text{central:}\quad \frac{f(x+\delta) - f(x-\delta)}{2\delta}$$
+# $$\text{one-sided:}\quad \frac{F(x + \delta) - F(x)}{\delta} \qquad\qquad \text{central:}\quad \frac{F(x+\delta) - F(x-\delta)}{2\delta}$$
 #
 # How good are they? Taylor's formula around $x$ says
 #
-# $$f(x \pm \delta) = f(x) \pm \delta f'(x) + \tfrac{\delta^2}{2} f''(x) \pm \tfrac{\delta^3}{6} f'''(x) + \dots$$
+# $$F(x \pm \delta) = F(x) \pm \delta F'(x) + \tfrac{\delta^2}{2} F''(x) \pm \tfrac{\delta^3}{6} F'''(x) + \dots$$
 #
-# Put it in. One-sided, the terms with $f(x)$ cancel, and what is left is $f'(x) + \tfrac{\delta}{2} f''(x) + \dots$: an error in
-# proportion to $\delta$. Central, the even terms cancel as well, and what is left is $f'(x) + \tfrac{\delta^2}{6} f'''(x) + \dots$: an
-# error in proportion to $\delta^2$, which is far smaller.
+# Put it in. One-sided, the terms with $F(x)$ cancel, and what is left is $F'(x) + \tfrac{\delta}{2} F''(x) + \dots$: an error in
+# proportion to $\delta$. Central, the terms with $\delta^2$ cancel as well, and what is left is $F'(x) + \tfrac{\delta^2}{6} F'''(x) + \dots$:
+# an error in proportion to $\delta^2$, which is far smaller.
 #
 # So take $\delta$ as small as possible? No, because the computer rounds. In float64 every result carries a relative error of about
-# $u = 10^{-16}$, so the difference of two nearly equal values is wrong by about $u\,|f|$, and dividing by $\delta$ makes it
-# $u\,|f| / \delta$. The two errors pull in opposite directions. For the central way their sum $\tfrac{\delta^2}{6}|f'''| + u|f|/\delta$
-# is least where its derivative vanishes: $\tfrac{\delta}{3}|f'''| = u|f|/\delta^2$, so $\delta = \sqrt[3]{3u\,|f/f'''|}$, which for
-# $f \approx f'''$ is somewhat below $10^{-5}$.
+# $u = 10^{-16}$, so the difference of two nearly equal values is wrong by about $u\,|F|$, and dividing by $\delta$ makes it
+# $u\,|F| / \delta$. The two errors pull in opposite directions. For the central way their sum $\tfrac{\delta^2}{6}|F'''| + u|F|/\delta$
+# is least where its derivative vanishes: $\tfrac{\delta}{3}|F'''| = u|F|/\delta^2$, so $\delta = \sqrt[3]{3u\,|F/F'''|}$, which for
+# $F \approx F'''$ is somewhat below $10^{-5}$.
 #
-# **Predict before you run.** For $f(x) = e^x$ at $x = 1$ (where $f = f' = f'''$): which curve gets lowest? What happens in float32, where
+# **Predict before you run.** For $F(x) = e^x$ at $x = 1$ (where $F = F' = F'''$): which curve gets lowest? What happens in float32, where
 # $u$ is about $6\cdot10^{-8}$?
 
 # %%
@@ -173,7 +179,7 @@ assert 1e-7 < best < 1e-4
 #
 # An operation gives an array, not one number. So we make one number of it, in the way in which a model would: multiply by an upstream
 # gradient $dy$ and sum, $\mathcal L = \sum_j dy_j\, y_j$. Its slope along $x_i$ is $\sum_j dy_j\, \partial y_j/\partial x_i$: the formula
-# of section 3.1, measured instead of derived.
+# of section 1, measured instead of derived.
 
 # %%
 def slopes(function, x, step=1e-5):
@@ -239,7 +245,7 @@ check("gradient_check")
 check("linear")
 
 # %% [markdown]
-# ## 3.4 Softmax, and its Jacobian
+# ## 4. Softmax, and its Jacobian
 #
 # *If one logit grows, what happens to all the probabilities?*
 #
@@ -276,7 +282,7 @@ assert np.allclose(jacobian.sum(1), 0)
 # A logit that grows takes probability from all others, from the large ones most. Every row sums to zero, because the probabilities always
 # sum to 1: what one gains the others lose.
 #
-# Now the sum of section 3.1, with this Jacobian:
+# Now the sum of section 1, with this Jacobian:
 #
 # $$dx_i = \sum_j dy_j\, y_j\,(\mathbb 1[i=j] - y_i) = y_i\, dy_i - y_i \sum_j dy_j\, y_j = y_i \Big( dy_i - \sum_j dy_j\, y_j \Big)$$
 #
@@ -313,7 +319,7 @@ assert minillm.gradient_check(softmax, rng.standard_normal((3, 5))).ok
 check("softmax")
 
 # %% [markdown]
-# ## 3.5 Why the upstream gradient must be random
+# ## 5. Why the upstream gradient must be random
 #
 # *A check needs some $dy$. Why not the simplest, all ones?*
 #
@@ -374,7 +380,7 @@ for name, backward in backwards.items():
     assert minillm.gradient_check(Candidate, x).ok == (name == "right")
 
 # %% [markdown]
-# ## 3.6 Cross-entropy
+# ## 6. Cross-entropy
 #
 # *The loss itself: in which direction does it push the logits?*
 #
@@ -388,8 +394,10 @@ for name, backward in backwards.items():
 #
 # $$\frac{\partial\ell}{\partial x_j} = p_j - \mathbb 1[j = \tau]$$
 #
+# The row of numbers $\mathbb 1[j = \tau]$, a 1 at the target and zeros elsewhere, is called **one-hot**.
+#
 # **Second way, through the softmax.** The loss sees the probabilities only as $-\log p_\tau$. So the softmax's upstream gradient is
-# $dp_j = -\mathbb 1[j = \tau]/p_\tau$: one number, the rest zeros. Put it into the softmax's backward of section 3.4. The weighted average
+# $dp_j = -\mathbb 1[j = \tau]/p_\tau$: one number, the rest zeros. Put it into the softmax's backward of section 4. The weighted average
 # is $\sum_i dp_i\, p_i = -\tfrac{1}{p_\tau}\, p_\tau = -1$, and
 #
 # $$dx_j = p_j\,(dp_j + 1) = p_j\Big(1 - \frac{\mathbb 1[j=\tau]}{p_\tau}\Big) = p_j - \mathbb 1[j = \tau]$$
@@ -408,8 +416,9 @@ onehot = np.eye(5)[target]
 through_softmax = softmax.backward(-onehot / p, softmax_cache)[0]
 np.testing.assert_allclose(dx, p - onehot, atol=1e-15)
 np.testing.assert_allclose(dx, through_softmax, atol=1e-15)
-show(pictures.surprise(p[0], dx[0], 1, names), alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the gradient: "
-     "equal to the probabilities, but for the target it is its probability minus 1, the only negative bar.")
+show(pictures.surprise(p[0], dx[0], 1, names),
+     alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the gradient: equal to the probabilities, "
+     "but for the target it is its probability minus 1, the only negative bar.")
 print(f"sum of the gradient: {dx.sum():.1e}")
 
 # %% [markdown]
@@ -436,7 +445,7 @@ show_source(cross_entropy.backward)
 check("cross_entropy")
 
 # %% [markdown]
-# ## 3.7 Embedding: a look-up has a gradient too
+# ## 7. Embedding: a look-up has a gradient too
 #
 # *A table is looked up by whole numbers, which have no slopes. What is there to differentiate?*
 #
@@ -467,7 +476,7 @@ assert dw.ravel().tolist() == [1, 0, 3] and tempting.ravel().tolist() == [1, 0, 
 check("embedding")
 
 # %% [markdown]
-# ## 3.8 The trained bigram is the counted one
+# ## 8. The trained bigram is the counted one
 #
 # *Lesson 1 counted pairs of letters. Does gradient descent find the same probabilities?*
 #
@@ -496,6 +505,7 @@ model = minillm.Bigram(v, seed=1, dtype="float64")
 _, grads = model.loss_and_grads(tokens, targets)
 p = softmax.forward(model.params["bigram.weight"])[0]
 np.testing.assert_allclose(grads["bigram.weight"], n_a / n_a.sum() * (p - share), atol=1e-12)
+assert minillm.gradient_check(model, tokens[:, :50], targets[:, :50]).ok            # it takes whole models too
 print(f"{len(text):,} characters, {v} different; the gradient is n_a/n · (p − share), to {1e-12:g}")
 
 # %% [markdown]

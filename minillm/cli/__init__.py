@@ -98,7 +98,7 @@ COMMANDS = Group(
     evaluate=evaluate.evaluate,
     exercises=Group("Exercises: write the parts of a language model yourself, with checks that say what went wrong.", list=exercises.listed,
                     check=exercises.check, watch=exercises.watch, hint=exercises.hint, next=exercises.following, reset=exercises.reset,
-                    update=exercises.update, start=exercises.start),
+                    update=exercises.update, start=exercises.start, build=exercises.build),
     flops=flops.flops,
     generate=generate,
     grade=grade.grade,

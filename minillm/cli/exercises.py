@@ -160,3 +160,17 @@ def start(folder: Annotated[Path, tyro.conf.Positional] = Path("exercises")) -> 
     made = [name for name, what in Folder(folder).update() if what == "new"]
     print(f"{len(made)} exercises are new in {folder}. Begin with: minillm exercises check --folder {folder}")
     return 0
+
+
+def build(assignment: int, out: Path, secret: Path | None = None) -> int:
+    """Make what a class is handed for one assignment: stubs, recorded checks, earlier solutions, and no code of what is asked.
+
+    Args:
+        assignment: its number
+        out: the folder to make
+        secret: the class's secret, a file; with it, some exercises become variants that no public solution passes
+    """
+    from ..practice import pack
+    asked = pack.build(assignment, out, None if secret is None else secret.read_bytes().strip())
+    print(f"{out} has assignment {assignment}: {', '.join(asked)}. Hand out the whole folder.")
+    return 0

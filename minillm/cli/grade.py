@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -13,7 +13,7 @@ GRADER_FAILED = 75                               # what a shell takes for "try a
 def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster: Path | None = None, out: Path = Path("grades"), assignment: int | None = None,
           secret: Path | None = None, require_sandbox: str | None = None, workers: int | None = None, regrade: tuple[str, ...] = (),
           overrides: Path | None = None, late: Path | None = None, due: str | None = None, earlier: tuple[Path, ...] = (),
-          gradescope_zip: Path | None = None, gradescope_visibility: str = "visible", gradescope_leaderboard: bool = False) -> int:
+          gradescope_zip: Path | None = None, gradescope_visibility: Literal["visible", "hidden", "after_due_date", "after_published"] = "visible", gradescope_leaderboard: bool = False) -> int:
     """Grade one submission, or the folder with those of a class.
 
     minillm grade alice.zip: one submission; the report lies in grades/students/
@@ -48,7 +48,7 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
         due: one deadline for all, such as 2026-10-01T23:59+02:00
         earlier: folders of earlier gradings, whose journals count as attempts, too
         gradescope_zip: write an autograder for Gradescope, and grade nothing
-        gradescope_visibility: when students see the results there: visible, hidden, after_due_date, after_published
+        gradescope_visibility: when students see the results there
         gradescope_leaderboard: show points on a leaderboard there, to the whole class
     """
     from ..arrays import num_threads

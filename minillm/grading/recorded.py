@@ -80,7 +80,7 @@ def no_reference(*arguments: Any) -> Any:
 
 # --- slopes: does backward give the slopes of the student's own forward? ---------------------------------------------------
 
-STEP = 1e-5
+STEP = 3e-3                      # large enough for a forward that works in float32 inside
 
 
 def judge_slopes(verdict: Verdict, prepared: Sequence[Prepared], answers: Sequence[Answer], ask: Callable[[list[Case]], list[Answer]]) -> Verdict:
@@ -88,11 +88,14 @@ def judge_slopes(verdict: Verdict, prepared: Sequence[Prepared], answers: Sequen
     for each, answer in zip(prepared, answers, strict=True):
         if [step.function for step in each.case.steps[:2]] != ["forward", "backward"]:
             continue
+        results = [answer.values.get(name) for name in each.case.steps[1].results]      # a tuple of gradients, or several results
+        gradients = results[0] if len(results) == 1 else tuple(results)
+        if gradients is None or gradients[0] is None:
+            continue
         moved, directions = slopes(each.case, np.random.default_rng())
         outputs = ask(moved)
-        name = each.case.steps[1].results[0]
         fault = next((f"{one.message}" for one in outputs if one.problem), None) or wrong_slope(
-            each.case, directions, [one.values[moved[0].compared[0]] for one in outputs], answer.values[name])
+            each.case, directions, [one.values[moved[0].compared[0]] for one in outputs], gradients)
         if fault:
             return replace(verdict, status="failed", message=f"{each.case}\n{fault}")
     return verdict
@@ -100,11 +103,11 @@ def judge_slopes(verdict: Verdict, prepared: Sequence[Prepared], answers: Sequen
 
 def slopes(case: Case, rng: np.random.Generator) -> tuple[list[Case], list[tuple[str, np.ndarray]]]:
     """For each float input of a case that goes forward and then backward: a direction, and the two cases a small step along it to
-    either side. Σ dy·y changes between them by 2h times ⟨gradient, direction⟩."""
+    either side. Σ dy·y, with dy the upstream gradient, changes between them by 2h times ⟨gradient, direction⟩."""
     first = replace(case, steps=case.steps[:1], compared=case.steps[0].results[:1])
     moved, directions = [], []
     for name in case.steps[0].arguments:
-        value = case.values[name]
+        value = case.values.get(name)                             # None: a module that is handed in
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
             direction = rng.normal(size=value.shape)
             directions.append((name, direction))
@@ -112,13 +115,13 @@ def slopes(case: Case, rng: np.random.Generator) -> tuple[list[Case], list[tuple
     return moved, directions
 
 
-def wrong_slope(case: Case, directions: Sequence[tuple[str, np.ndarray]], outputs: Sequence[np.ndarray], gradients: tuple, tolerance: float = 1e-4) -> str | None:
+def wrong_slope(case: Case, directions: Sequence[tuple[str, np.ndarray]], outputs: Sequence[np.ndarray], gradients: tuple, tolerance: float = 2e-3) -> str | None:
     """A sentence about the first input whose gradient isn't the slope. `outputs`: forward's, in the order of slopes()'s cases."""
-    dy = case.values["dy"]
-    entries = [name for name in case.steps[0].arguments if isinstance(case.values[name], np.ndarray) and case.values[name].dtype.kind == "f"]
+    dy = case.values[case.steps[1].arguments[0]]
+    entries = [name for name in case.steps[0].arguments if isinstance(value := case.values.get(name), np.ndarray) and value.dtype.kind == "f"]
     for i, (name, direction) in enumerate(directions):
         up, down = (np.asarray(each, np.float64) for each in outputs[2 * i:2 * i + 2])
-        slope, told = float((dy * (up - down)).sum()) / (2 * STEP), float((np.asarray(gradients[entries.index(name)]) * direction).sum())
+        slope, told = float(np.sum(dy * (up - down))) / (2 * STEP), float((np.asarray(gradients[entries.index(name)]) * direction).sum())
         if not abs(slope - told) <= tolerance * (abs(slope) + np.linalg.norm(direction)):
             return f"d{name} is not the slope of your forward: along a random direction the output changes by {slope:.6g}, and your gradient says {told:.6g}."
     return None

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="build also what is up to date")
     parser.add_argument("--execute", action="store_true", help="check by running every lesson afresh")
     parser.add_argument("--folder", type=Path, help="where the lessons are")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)          # numbers may stand behind flags
     try:
         for source in notebooks.lessons(chosen.folder or folder(), chosen.numbers):
             print(f"{source.stem}: {visit(source, chosen)}", flush=True)

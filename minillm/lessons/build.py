@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from minillm import files
 from minillm.lessons import EXTRA, environment
+from minillm.practice import Folder
 
 LARGEST = 400_000       # bytes of a notebook
 PATIENCE = 600          # seconds for one cell, on a busy machine
@@ -67,10 +68,13 @@ def read(source: Path) -> Any:
 def execute(source: Path) -> Ran:
     """Runs a lesson in a fresh kernel, in its folder, and stops at the first cell that fails."""
     nbclient, notebook, start = needed("nbclient"), read(source), time.monotonic()
-    with tempfile.TemporaryDirectory() as own:               # no user's start-up files, and no history of these runs
+    with tempfile.TemporaryDirectory() as own:
+        exercises = Folder(Path(own) / "exercises")
+        list(exercises.update())                             # check cells look at fresh stubs, and nobody's own work is read or written
+        apart = {"IPYTHONDIR": own, "MINILLM_EXERCISES": str(exercises.path)}               # nor anybody's start-up files or history
         client = nbclient.NotebookClient(notebook, km=kernel(own), timeout=PATIENCE, record_timing=False, coalesce_streams=True,
                                          resources={"metadata": {"path": str(source.parent)}})
-        with client.setup_kernel(cleanup_kc=True, env={**environment(), "IPYTHONDIR": own}):
+        with client.setup_kernel(cleanup_kc=True, env={**environment(), **apart}):
             for i, cell in enumerate(notebook.cells):
                 run_cell(client, cell, i, source)
             memory = int(output_of(client, MEMORY))
@@ -171,7 +175,7 @@ def refuse_bad(source: Path, notebook: Any, size: int) -> None:
                 raise ValueError(f"{where} has a picture without alt text: show it with minillm.plot.show(figure, alt=…).")
 
 
-PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+|[A-Z]:\\\\Users\S*")
+PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+")
 
 
 def text_of(output: Any) -> str:

@@ -11,10 +11,14 @@ STATES = {"passed": COLOURS[2], "failed": COLOURS[5], "open": COLOURS[1], "not r
 
 def checks(states: Mapping[str, Mapping[str, Mapping[str, int]]], path: str | Path) -> None:
     """{exercise: {check: {state: students}}}: a bar a check, from passed to not started; beside it the share that passed."""
-    lines, groups = [], []
+    lines, groups, at = [], [], 0.0
     for exercise, of_check in states.items():
-        groups.append((len(lines) + len(groups) * 0.6, exercise))
-        lines += [(len(lines) + len(groups) * 0.6, check, counts) for check, counts in of_check.items()]
+        groups.append((at, exercise))
+        at += 0.9
+        for check, counts in of_check.items():
+            lines.append((at, check, counts))
+            at += 1
+        at += 0.2
     deepest = lines[-1][0] if lines else 1
     made, (axes,) = figure(width=8.2, height=1.1 + 0.27 * (deepest + 1))
     for at, _, counts in lines:
@@ -25,7 +29,7 @@ def checks(states: Mapping[str, Mapping[str, Mapping[str, int]]], path: str | Pa
             left += share
         axes.annotate(f"{100 * counts.get('passed', 0) / students:.0f} %", (100, at), (5, 0), textcoords="offset points", va="center", fontsize=8)
     for at, exercise in groups:
-        axes.annotate(exercise, (0, at - 0.25), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=8, fontweight="bold")
+        axes.annotate(exercise, (0, at), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=8, fontweight="bold")
     axes.set_yticks([at for at, _, _ in lines], [check for _, check, _ in lines], fontsize=8)
     axes.set_ylim(deepest + 0.7, -0.6)
     axes.set_xlim(0, 100)

@@ -31,6 +31,12 @@ def nearest() -> Path:
     raise ValueError("There is no folder `exercises` here or above. `minillm exercises start exercises` makes one; MINILLM_EXERCISES names another.")
 
 
+CONFTEST = '''"""`pytest exercises/` runs the same checks as `minillm exercises check`."""
+
+from minillm.practice.as_tests import pytest_collect_file  # noqa: F401
+'''
+
+
 class Folder:
     """A student's exercises."""
 
@@ -101,6 +107,8 @@ class Folder:
         """Brings every stub up to date that the student hasn't begun. Says of an exercise: new, updated, or kept, where it is theirs and
         this release asks something else than the last one they had: the new stub is then put into updates/, beside their work."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "conftest.py").is_file():
+            (self.path / "conftest.py").write_text(CONFTEST, "utf-8")
         for name in names():
             source, current = self.source(name), stub(load(name))
             known = self.record().get(name, {}).get("stub")

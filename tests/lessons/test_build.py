@@ -98,6 +98,17 @@ def test_a_lesson_runs_in_its_folder_with_this_minillm_and_this_python(lesson, t
     assert python == sys.executable
 
 
+def test_check_cells_see_fresh_stubs_and_nobodys_own_work(lesson, tmp_path, monkeypatch):
+    (tmp_path / "exercises").mkdir()
+    (tmp_path / "exercises" / "softmax.py").write_text("def forward(x):\n    return x, ()\n")
+    monkeypatch.setenv("MINILLM_EXERCISES", str(tmp_path / "exercises"))
+    ran = build.execute(lesson("# %%\nfrom minillm.practice import check\ncheck('softmax')\n"))
+    said = build.text_of(ran.notebook.cells[0].outputs[0])
+    assert "Not started. Open exercises/softmax.py" in said
+    assert not build.PATH.search(said)
+    assert [path.name for path in (tmp_path / "exercises").iterdir()] == ["softmax.py"], "a record was written beside the student's work"
+
+
 def test_a_changed_an_added_and_a_moved_cell_are_noticed(lesson):
     source = written(lesson(TEXT, CODE), with_outputs(lesson(TEXT, CODE)))
     build.check(source)
@@ -175,7 +186,7 @@ def test_the_command_builds_what_has_changed_and_only_that(lesson, monkeypatch, 
     assert entry.main(["build", *where]) == 0 and built == ["01_small.py"]
     assert entry.main(["build", "1", *where]) == 0 and len(built) == 1
     assert "01_small: up to date" in capsys.readouterr().out
-    assert entry.main(["build", "--all", *where]) == 0 and len(built) == 2
+    assert entry.main(["build", "--all", "1", *where]) == 0 and len(built) == 2
     assert entry.main(["check", *where]) == 0
     assert "01_small: source and notebook agree\n" in capsys.readouterr().out
     lesson(TEXT)

@@ -98,7 +98,7 @@ def checked(name: str) -> PurePosixPath:
     """The path inside the submission. Backslashes separate too: some Windows tools write them into zips."""
     if not name.strip("/") or len(name) > MOST_NAME or any(len(part.encode("utf-8", "replace")) > 255 for part in re.split(r"[/\\]", name)):
         raise Refused(f"It has a name {'that is empty' if not name.strip('/') else 'that is too long'}: {quoted(name)}.")
-    odd = next((character for character in name if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")), None)
+    odd = next((character for character in name if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"), None)
     if odd:
         raise Refused(f"The name {name[:80]!a} has the character U+{ord(odd):04X}, which can't be seen or turns the text around.")
     path = PurePosixPath(name.replace("\\", "/"))

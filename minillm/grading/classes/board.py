@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from typing import TextIO
+from typing import Any
 
 from .pool import Done
 from .worker import Task
@@ -53,8 +53,9 @@ class Board:
 class Screen:
     """Shows a board: in a terminal two lines that change, elsewhere a plain line for each tenth of the way and every minute."""
 
-    def __init__(self, board: Board, out: TextIO = sys.stderr):
-        self.board, self.out, self.live = board, out, out.isatty()
+    def __init__(self, board: Board, out: Any = None):
+        self.board, self.out = board, out or sys.stderr
+        self.live = self.out.isatty()
         self.drawn, self.told, self.last = 0, -1, board.clock()
 
     def __call__(self, event: int | Task | Done) -> None:

@@ -44,13 +44,20 @@ class Journal:
         self.verdicts: dict[Key, Verdict] = {}
         self.forgotten: set[Key] = set()
         self.file = path.open("a+b")
-        self._claim()
-        for line in lines(path):
+        try:
+            self._claim()
+            self._read()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _read(self) -> None:
+        for line in lines(self.path):
             if line is None:
                 self.unread += 1
             else:
                 self._take(line)
-        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+        if self.path.stat().st_size and not self.path.read_bytes().endswith(b"\n"):
             self.file.write(b"\n")               # ends the torn line, so that the next one stands alone
         self.file.flush()
 
@@ -62,7 +69,6 @@ class Journal:
         except ImportError:                      # not on Unix: no lock
             return
         except BlockingIOError:
-            self.file.close()
             raise ValueError(f"{self.path.parent} is being graded into by another process. Wait for it, or choose another folder with --out.") from None
 
     def _take(self, line: Mapping[str, Any]) -> None:
@@ -113,7 +119,9 @@ def lines(path: Path) -> Iterable[dict | None]:
 def is_whole(line: dict) -> bool:
     if line.get("kind") == "verdict":
         return all(isinstance(line.get(field.name), str) for field in fields(Key)) and isinstance(line.get("verdict"), dict) and "status" in line["verdict"]
-    return line.get("kind") != "regrade" or isinstance(line.get("checks"), list)
+    if line.get("kind") == "regrade":
+        return isinstance(line.get("checks"), list)
+    return isinstance(line.get("kind"), str)
 
 
 def told(verdict: Verdict) -> dict:

@@ -68,7 +68,7 @@ def read(path: Path | None, due: str | None = None) -> Policy:
         raise ValueError(f"{path or '--due'}: {problem}. A deadline looks like 2026-10-01T23:59+02:00; a table of them has assignments as its names.") from None
 
 
-def as_moment(value: datetime | date | str) -> datetime:
+def as_moment(value: object) -> datetime:
     if not isinstance(value, datetime | date | str):
         raise ValueError(f"{value!r} is no moment")
     return moment(str(value))

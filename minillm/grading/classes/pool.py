@@ -15,12 +15,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ...exercises import load
+from ..caller import Limits
 from ..checking import Verdict
 from . import worker
 from .worker import Task
 
 TRIES = 2
+PATIENCE = 60.0                                  # seconds beyond what an exercise may take: then the worker hangs
 PACKAGE = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", worker.__name__]
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,18 @@ class Done:
     seconds: float
 
 
-def run(tasks: Sequence[Task], secret: bytes, sandbox: str | None = None, workers: int = 1) -> Iterator[Task | Done]:
+def run(tasks: Sequence[Task], secret: bytes, tier: str, workers: int = 1) -> Iterator[Task | Done]:
     """Yields each task when it begins and again when it is done. With 0 workers everything happens in this process."""
     if workers == 0:
         for task in tasks:
             yield task
-            yield tried(task, lambda task: worker.attempted(task, secret, sandbox))
+            yield tried(task, lambda task: worker.attempted(task, secret, tier))
         return
     waiting: queue.Queue[Task] = queue.Queue()
     for task in tasks:
         waiting.put(task)
     events: queue.Queue[Task | Done | BaseException] = queue.Queue()
-    processes = [Worker(secret, sandbox) for _ in range(min(workers, len(tasks)))]
+    processes = [Worker(secret, tier) for _ in range(min(workers, len(tasks)))]
     threads = [threading.Thread(target=serve, args=(process, waiting, events)) for process in processes]
     try:
         for thread in threads:
@@ -73,6 +76,8 @@ def serve(process: "Worker", waiting: queue.Queue, events: queue.Queue) -> None:
         pass
     except BaseException as bug:                 # the main thread must hear of it, or wait forever
         events.put(bug)
+    finally:
+        process.close()
 
 
 def tried(task: Task, ask) -> Done:
@@ -99,8 +104,8 @@ def tried(task: Task, ask) -> Done:
 class Worker:
     """The parent's end of one worker: started when it is first asked, and again when it has died."""
 
-    def __init__(self, secret: bytes, sandbox: str | None):
-        self.settings = {"secret": secret.hex(), "sandbox": sandbox}
+    def __init__(self, secret: bytes, tier: str):
+        self.settings = {"secret": secret.hex(), "sandbox": tier}
         self.process: subprocess.Popen | None = None
         self.stopped = False
         self.lock = threading.Lock()
@@ -112,7 +117,7 @@ class Worker:
             self.errors = tempfile.TemporaryFile()
             environment = os.environ | {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PACKAGE), environment.get("PYTHONPATH"))))
-            self.process = subprocess.Popen([sys.executable, "-m", worker.__name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+            self.process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                             env=environment, start_new_session=True)      # Ctrl-C reaches us, not them
         self.send(self.settings)
 
@@ -123,25 +128,22 @@ class Worker:
     def ask(self, task: Task) -> dict:
         """The worker's answer, or in what way it failed."""
         exercise = load(task.exercise)
-        patience = 60 + 3 * exercise.seconds * len(exercise.checks)
+        watch = threading.Timer(PATIENCE + 3 * Limits(exercise.seconds).wall * len(exercise.checks), self.kill)
         try:
             if self.process is None:
                 self.start()
-            watch = threading.Timer(patience, self.end)
             watch.start()
-            try:
-                self.send(asdict(task))
-                answer = self.process.stdout.readline()
-            finally:
-                watch.cancel()
+            self.send(asdict(task))
+            answer = self.process.stdout.readline()
             if answer:
                 return json.loads(answer)
             said = self.last_words()
-        except OSError as problem:
+        except (OSError, ValueError) as problem:
             said = str(problem)
-        self.end()
-        self.process = None
-        return {"failure": f"The grader's process ended without an answer ({said})."}
+        finally:
+            watch.cancel()
+        self.close()
+        return {"failure": f"The grader's process gave no answer ({said})."}
 
     def last_words(self) -> str:
         code = self.process.wait(10)
@@ -149,8 +151,8 @@ class Worker:
         said = self.errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         return f"exit code {code}{': ' + said[-1] if said else ''}"
 
-    def end(self) -> None:
-        """Politely first: the worker then ends the student's process, too."""
+    def kill(self) -> None:
+        """Politely first: the worker then ends the student's process, too. Any thread may do this."""
         process = self.process
         if process is None:
             return
@@ -164,11 +166,17 @@ class Worker:
             process.wait()
 
     def stop(self) -> None:
+        """From now on it is started no more."""
         with self.lock:
             self.stopped = True
-        self.end()
-        if self.process is not None:
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()
-            self.errors.close()
+        self.kill()
+
+    def close(self) -> None:
+        """What belongs to the process goes with it. Only the thread that asks does this."""
+        if self.process is None:
+            return
+        self.kill()
+        for file in (self.process.stdin, self.process.stdout, self.errors):
+            with contextlib.suppress(OSError):
+                file.close()
+        self.process = None

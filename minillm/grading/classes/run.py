@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import minillm
+
 from ...exercises import Exercise, load, names
+from .. import sandbox
 from ..checking import Verdict
 from . import journal as journals
 from . import late as lateness
@@ -28,7 +31,7 @@ class Settings:
     late: Path | None = None
     due: str | None = None
     workers: int = 1
-    sandbox: str | None = None
+    sandbox: str | None = None                   # the least that will do
     regrade: tuple[str, ...] = ()
     student: Student | None = None               # whose the one submission is, where its name doesn't tell
 
@@ -74,12 +77,15 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
             forget(journal, found, exercises, definitions, settings.regrade)
         tasks = missing(journal, found, exercises, definitions)
         if tasks:
-            journal.begin(tasks=len(tasks), sandbox=settings.sandbox)
-        watch(len(tasks))
-        for event in pool.run(tasks, key, settings.sandbox, settings.workers):
-            if isinstance(event, Done):
-                keep(journal, event, definitions, graded)
-            watch(event)
+            kept_in = sandbox.best()
+            sandbox.require(kept_in, settings.sandbox or kept_in.tier)
+            graded.notes.append(sandbox.describe(kept_in))
+            journal.begin(tasks=len(tasks), sandbox=kept_in.tier, version=minillm.__version__)
+            watch(len(tasks))
+            for event in pool.run(tasks, key, kept_in.tier, settings.workers):
+                if isinstance(event, Done):
+                    keep(journal, event, definitions, graded)
+                watch(event)
         graded.results = [result(journal, each, exercises, definitions, overrides, policy, graded.failures) for each in found.submissions]
     finally:
         journal.close()

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from ...exercises import load
 from .. import checking
 from ..checking import Verdict
+from ..nurseries import Sandbox
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,18 @@ class Task:
     known: dict[str, dict] = field(default_factory=dict)
 
 
-def perform(task: Task, secret: bytes, sandbox: object = None) -> list[Verdict]:
+def perform(task: Task, secret: bytes, tier: str) -> list[Verdict]:
     """The verdicts of all checks that aren't known yet."""
-    verdicts = checking.run(load(task.exercise), task.source, secret, task.student)
-    return [verdict for verdict in verdicts if verdict.check not in task.known]
+    known = {check: Verdict(**{"exercise": task.exercise, "check": check, **told}) for check, told in task.known.items()}
+    verdicts = checking.run(load(task.exercise), task.source, secret, task.student, sandbox=Sandbox(tier), known=known)
+    return [verdict for verdict in verdicts if verdict.check not in known]
 
 
-def attempted(task: Task, secret: bytes, sandbox: object = None) -> dict:
+def attempted(task: Task, secret: bytes, tier: str) -> dict:
     """The answer to a task. What goes wrong in here is the grader's fault, never the student's."""
     began = time.perf_counter()
     try:
-        return {"verdicts": [asdict(verdict) for verdict in perform(task, secret, sandbox)], "seconds": time.perf_counter() - began}
+        return {"verdicts": [asdict(verdict) for verdict in perform(task, secret, tier)], "seconds": time.perf_counter() - began}
     except Exception as bug:
         where = traceback.extract_tb(bug.__traceback__)[-1]
         return {"failure": f"{type(bug).__name__}: {bug} ({os.path.basename(where.filename)}:{where.lineno})"}

@@ -46,8 +46,8 @@ class Summary:
     def tiles(self) -> list[tuple[str, str]]:
         earned = [result.points for result in self.judged]
         return [("students", str(len(self.results))), ("graded", str(len(self.judged))), ("nothing handed in", str(len(self.graded.found.missing))),
-                ("refused", str(len(self.graded.found.refused))), ("mean", number(mean(earned)) if earned else "–"),
-                ("median", number(median(earned)) if earned else "–"), ("of points", number(self.possible))]
+                ("refused", str(len(self.graded.found.refused))), (f"mean, of {number(self.possible)} points", number(mean(earned)) if earned else "–"),
+                (f"median, of {number(self.possible)} points", number(median(earned)) if earned else "–")]
 
     def concerns(self) -> list[tuple[str, list[str]]]:
         """(heading, lines) of what a teacher has to look at."""
@@ -130,9 +130,9 @@ def as_html(summary: Summary, pictures: list[Picture], folders: Mapping[str, str
         lines = [[escaped(name), str(count)] for name, count in summary.mistakes.most_common()]
         parts.append('<section class="card"><h2>Mistakes in numbers</h2>' + table(["diagnosis", "students"], lines, (1,)) + "</section>")
     lines = [[f'<a href="students/{quote(folders[each.student.id])}/report.html">{escaped(each.student)}</a>',
-              f"{number(each.points)}{bar(each.points / each.possible if each.possible else 0)}", student_marks(each), escaped(status(each))]
+              f'<div class="beside">{number(each.points)}{bar(each.points / each.possible if each.possible else 0)}</div>', student_marks(each), escaped(status(each))]
              for each in summary.results]
-    parts.append('<section class="card"><h2>Students</h2>' + table(STUDENTS_HEAD, lines, (1, 2)) + "</section>")
+    parts.append('<section class="card"><h2>Students</h2>' + table(STUDENTS_HEAD, lines, (2,)) + "</section>")
     return page(summary.title, "\n".join(parts))
 
 

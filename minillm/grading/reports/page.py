@@ -18,13 +18,14 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 } h2 { font-size: 1.2rem; ma
 .check { border-top: 1px solid var(--line); padding: .65rem 0 .55rem; display: grid; grid-template-columns: 1.9rem 1fr auto; gap: 0 .4rem }
 .check:first-of-type { margin-top: .7rem } .check .more { grid-column: 2 / 4 }
 .mark { font-weight: 700 } .passed { color: var(--green) } .failed { color: var(--red) } .error { color: var(--amber) } .waits { color: var(--soft) }
-pre { background: var(--ground); border-radius: 6px; padding: .55rem .8rem; margin: .45rem 0; white-space: pre-wrap; overflow-wrap: anywhere;
-  font: .84rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }
 .likely { border-left: 3px solid var(--blue); padding: .15rem .8rem; margin: .55rem 0 } .note { border-left: 3px solid var(--amber); padding: .15rem .8rem; margin: .7rem 0 }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: .8rem; margin: 1.2rem 0 }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .7rem 1rem } .tile b { display: block; font-size: 1.55rem; font-variant-numeric: tabular-nums }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0 } th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { font-size: .8rem; color: var(--soft); font-weight: 600 } td.number, th.number { text-align: right } img { max-width: 100%; height: auto }
+.beside { display: flex; align-items: center; gap: .7rem; font-variant-numeric: tabular-nums; width: 11rem } .beside .bar { flex: 1; margin: 0; order: -1 }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem .8rem; background: var(--ground); border-radius: 6px; padding: .55rem .8rem; margin: .45rem 0 }
+dt { color: var(--soft); font-size: .84rem } dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .84rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }
 a { color: var(--blue) } footer { margin-top: 2rem }
 @media print { body { background: #fff; font-size: 11pt } main { padding: 0; max-width: none } .card { break-inside: avoid } }
 """

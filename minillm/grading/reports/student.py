@@ -33,7 +33,9 @@ def when(moment) -> str:
 
 
 def subtitle(result: Result) -> str:
-    parts = [result.student.id if result.student.name else "", ", ".join(result.handed_in),
+    assignments = sorted({exercise.assignment for exercise in result.exercises})
+    parts = [result.student.id if result.student.name else "", f"assignment{'s' * (len(assignments) > 1)} {', '.join(map(str, assignments))}",
+             ", ".join(name for name in result.handed_in if name != result.student.id),
              f"handed in {when(result.submitted)}" if result.submitted and result.handed_in else ""]
     return " · ".join(part for part in parts if part)
 
@@ -58,7 +60,7 @@ def as_html(result: Result) -> str:
 def html_of(exercise: ExerciseResult) -> str:
     hand = f'<p class="note">The points of this exercise were set by hand: {escaped(exercise.by_hand)}</p>' if exercise.by_hand is not None else ""
     return f"""<section class="card">
-<div class="top"><h2>{escaped(exercise.title)} <span class="soft small">{escaped(exercise.name)}, assignment {exercise.assignment}</span></h2>
+<div class="top"><h2>{escaped(exercise.title)} <span class="soft small">{escaped(exercise.name)}</span></h2>
 <div class="number"><b>{number(exercise.points)}</b> <span class="soft">of {number(exercise.possible)}</span></div></div>
 {hand}{"".join(map(check_html, exercise.checks))}
 </section>"""
@@ -68,18 +70,18 @@ def check_html(graded: Graded) -> str:
     mark, words = MARKS[graded.verdict.status]
     kind = graded.verdict.status if graded.verdict.status in ("passed", "failed", "error") else "waits"
     more = []
-    called, found = split(graded)
-    if called:
-        more.append(f'<pre>{escaped(called)}</pre>')
-    if found and graded.verdict.status != "passed":
-        more.append(f"<pre>{escaped(found)}</pre>" if graded.verdict.status == "failed" else f'<p class="soft small">{escaped(found)}</p>')
+    facts = [(word, text) for word, text in zip(("called", "found"), split(graded)) if text]
+    if graded.verdict.status == "failed":
+        more.append("<dl>" + "".join(f"<dt>{word}</dt><dd>{escaped(text)}</dd>" for word, text in facts) + "</dl>")
+    elif graded.verdict.status != "passed":
+        more += [f'<p class="soft small">{escaped(text)}</p>' for _, text in facts]
     if graded.verdict.diagnosis:
         more.append(f'<p class="likely"><b>Likely: {escaped(graded.verdict.diagnosis)}.</b> {escaped(graded.verdict.advice or "")}</p>')
     elif graded.verdict.advice:
         more.append(f'<p class="likely">{escaped(graded.verdict.advice)}</p>')
     if graded.by_hand is not None:
         more.append(f'<p class="note">Points set by hand: {escaped(graded.by_hand)}</p>')
-    return f"""<div class="check"><span class="mark {kind}" title="{words}">{mark}</span><span>{escaped(graded.title[:1].upper() + graded.title[1:])}
+    return f"""<div class="check"><span class="mark {kind}" title="{words}">{mark}</span><span>{escaped(graded.title)}
 <span class="soft small">{escaped(graded.check)}: {words}</span></span>
 <span class="number">{number(graded.points)} <span class="soft">/ {number(graded.possible)}</span></span>
 <div class="more">{"".join(more)}</div></div>"""
