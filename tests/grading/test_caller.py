@@ -18,6 +18,7 @@ from minillm.grading.nurseries import Sandbox, Trouble
 
 TIERS = [pytest.param(tier, marks=() if tier in ("unshare", "limits") else pytest.mark.slow) for tier in ("unshare", "bubblewrap", "uid", "limits", "unfiltered")]
 ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(params=TIERS)
@@ -98,7 +99,8 @@ BRIEF = Limits(seconds=1, megabytes=100, answer_megabytes=1, printed_kilobytes=1
     ("while True: pass", "time", "It (computed for longer than 1 s|took longer than 2 s)"),
     ("time.sleep(100)", "time", "It took longer than 2 s"),
     ("return np.ones(20_000_000)", "error", "MemoryError: There is not as much memory"),
-    pytest.param("return np.ones(1_000_000)", "form", "Its answer is larger than 1 MB", id="large answer"),
+    pytest.param("return np.ones(1_000_000)", "form", "Its answer is too large: there is room for 1 MB of arrays", id="large answer"),
+    ("return [0] * 200_000", "form", "Its answer is too large"),
     ("print('many words ' * 10_000)", "printed", "It printed more than 10 kB"),
     ("os.write(2, b'x' * 20_000)", "printed", "It printed more than 10 kB"),
     ("return open('/tmp/minillm-test', 'w')", "error", "A function of an exercise only computes"),
@@ -115,6 +117,11 @@ def test_what_goes_too_far_is_a_sentence(body, problem, message, monkeypatch):
     monkeypatch.setattr(Limits, "wall", property(lambda self: 2.0))
     answer = one(body, limits=BRIEF)
     assert answer.problem == problem and re.search(message, answer.message), answer
+
+
+def test_answers_that_are_too_large_together_are_too_large():
+    answers = ask("import numpy as np\ndef f():\n    return np.ones(50_000)", [call("f")] * 4, BRIEF)
+    assert [each.problem for each in answers] == [None, None, "form", "form"]
 
 
 def test_the_time_is_that_of_the_processor_and_the_clock_is_patient():
@@ -331,7 +338,7 @@ def carrying(mark: str) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_grader_that_is_killed_leaves_nothing_running(kept, number, tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": PATH}
     with subprocess.Popen([sys.executable, "-c", GRADER, kept.tier], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as grader:
         assert grader.stdout.readline() == "ready\n"
         deadline = time.monotonic() + 20
@@ -355,5 +362,5 @@ def test_after_a_fork_each_process_has_its_own_nursery():
             "go = lambda: ask('def f(): return 1', [call('f')])[0].values['result']\nassert go() == 1\nfirst = nurseries.nursery('limits').process.pid\npid = os.fork()\n"
             "if not pid:\n    ok = go() == 1 and nurseries.nursery('limits').process.pid != first\n    nurseries.close_all()\n    os._exit(0 if ok else 1)\n"
             "assert os.waitpid(pid, 0)[1] == 0\nassert go() == 1 and nurseries.nursery('limits').process.pid == first\nprint('fine')")
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
     assert done.stdout == "fine\n", done.stderr

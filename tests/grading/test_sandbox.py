@@ -14,6 +14,7 @@ from minillm.grading.nurseries import Sandbox, Trouble
 from minillm.grading.sandbox import TELLS, TIERS
 
 ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="these tiers are Linux's")
 
 
@@ -191,7 +192,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 def contained(*arguments: str) -> subprocess.CompletedProcess:
     """Python where namespaces are blocked, by the rule that ordinary containers have."""
     command = [sys.executable, "-c", CONTAINER, str(ROOT / "minillm/grading/seccomp.py"), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
 
 
 @LINUX
