@@ -1,6 +1,11 @@
 """What a class is asked in place of a public exercise: right in itself, and no public solution passes it."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
 import warnings
 
 import numpy as np
@@ -112,6 +117,37 @@ def test_the_text_is_whole_and_tells_the_difference(name, which):
     assert exercise.statement.strip() in stub and "NotImplementedError" in stub
     assert re.findall(r"^def (\w+)", stub, re.MULTILINE) == [*load(name).functions], "the signature is the public one"
     assert first_failure(exercise, stub).status == "not started"
+
+
+@EVERY
+def test_it_can_be_written_as_toml(name, which):
+    exercise = made(name, which)
+    found = tomllib.loads(variants.as_toml(exercise))
+    assert found.keys() == exercises.told(name).keys()
+    assert all((tuple(value) if key == "hints" else value) == getattr(exercise, key) for key, value in found.items())
+
+
+@pytest.mark.slow
+def test_a_class_is_handed_its_variants_and_graded_by_them(tmp_path):
+    """Assignment 4 by a secret: in the pack alone public solutions fail, the variants' pass; and the grader says the same."""
+    from minillm.grading.classes import run
+    from minillm.practice import pack
+    secret, folder = b"a secret of sixteen bytes and more", tmp_path / "pack"
+    asked = {name: variants.variant(name, secret) for name in pack.build(4, folder, secret)}
+    assert all((folder / "exercises" / f"{name}.py").read_text("utf-8") == stubs.stub(exercise) for name, exercise in asked.items())
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    for answers, passes in ((solution, False), (lambda name: variants.solution(asked[name]), True)):
+        for name in asked:
+            (folder / "exercises" / f"{name}.py").write_text(answers(name), "utf-8")
+        told = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "check", *asked, "--json"], cwd=folder, env=environment, capture_output=True, text=True)
+        statuses = {name: {each["status"] for each in verdicts} for name, verdicts in json.loads(told.stdout).items()}
+        assert all(("failed" not in found) == passes for found in statuses.values()), told.stdout + told.stderr
+        (tmp_path / "secret").write_bytes(secret)
+        graded = run.grade(folder / "exercises", run.Settings(tmp_path / f"grades{passes}", assignment=4, secret=tmp_path / "secret", workers=0, variants=True))
+        assert not graded.failures
+        assert all((each.points == each.possible) == passes for each in graded.results[0].exercises)
+    hint = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "hint", "swiglu"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert " ".join(asked["swiglu"].hints[0].split()[:5]) in " ".join(hint.stdout.split()), hint.stdout + hint.stderr
 
 
 def test_a_secret_draws_always_the_same_and_secrets_differ():

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import importlib
 import inspect
+import json
 import linecache
 import textwrap
 import types
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import Exercise, load, solutions
+from .. import FIELDS, Exercise, load, solutions
 from ..exercise import Mistake
 from .variant import Edits, Variant
 
@@ -60,13 +61,20 @@ def _made(name: str, variant_name: str, numbers: tuple[tuple[str, float], ...]) 
 
     answer = edited(solutions.solution(name), chosen.code, chosen.name)
     mistakes = [Mistake(PUBLIC, said(f"That is the usual one. This class is asked for another: {chosen.differs}"), public.functions)]
-    mistakes += [Mistake(called, said(advice), functions(f"{name}, {chosen.name}: {called}", said(edited(answer, edits, called)), public.functions))
+    mistakes += [Mistake(called, said(advice), functions(name, f"{chosen.name}: {called}", said(edited(answer, edits, called)), public.functions))
                  for called, advice, *edits in chosen.mistakes]
     statement = said(edited(public.statement, chosen.statement, chosen.name))
     mind = textwrap.fill(said(f"Mind: this is not the usual one. {chosen.differs[0].upper()}{chosen.differs[1:]}"), 120)
     checks = tuple(replace(check, title=chosen.titles.get(check.name, check.title)) for check in public.checks)
     return replace(public, title=f"{public.title}: {chosen.name}", statement=f"{statement.rstrip()}\n\n{mind}\n",
-                   hints=tuple(map(said, chosen.hints)), functions=functions(f"{name}, {chosen.name}, {numbers}", said(answer), public.functions), checks=checks, mistakes=tuple(mistakes))
+                   hints=tuple(map(said, chosen.hints)), functions=functions(name, f"{chosen.name}, {numbers}", said(answer), public.functions), checks=checks, mistakes=tuple(mistakes))
+
+
+def as_toml(exercise: Exercise) -> str:
+    """What NAME.toml would say of it. A string of JSON is one of TOML, too."""
+    fields = [name for name in FIELDS if name != "points" and getattr(exercise, name) is not None]
+    lines = [f"{name} = {json.dumps(getattr(exercise, name), ensure_ascii=False)}" for name in sorted(fields)]
+    return "\n".join([*lines, "", "[points]", *(f"{check} = {points}" for check, points in exercise.points.items())]) + "\n"
 
 
 def edited(text: str, edits: Edits, name: str) -> str:
@@ -77,11 +85,11 @@ def edited(text: str, edits: Edits, name: str) -> str:
     return text
 
 
-def functions(title: str, source: str, names: Mapping) -> dict:
-    """The functions of a text. inspect finds their source, as it finds that of a file."""
-    filename = f"<{title}>"
+def functions(exercise: str, title: str, source: str, names: Mapping) -> dict:
+    """The functions of a text. inspect finds their source, as it finds that of a file, and their module is where the variant is defined."""
+    filename = f"<{exercise}, {title}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    module = types.ModuleType(f"{__name__}.made")
+    module = types.ModuleType(f"{__name__}.{exercise}")
     exec(compile(source, filename, "exec"), module.__dict__)
     return {name: getattr(module, name) for name in names}
 
