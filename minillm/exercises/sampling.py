@@ -62,12 +62,14 @@ def large(rng):
 
 
 def top_ks(rng):
-    for v, k, temperature in ((7, 3, 1.0), (6, 1, 1.0), (9, 5, 2.0), (5, 5, 1.0), (5, 50, 1.0)):
+    for v, k, temperature in ((7, 3, 1.0), (9, 5, 2.0), (6, 2, 1.0)):
         yield call("probabilities", logits=spread(rng, v), options={"temperature": temperature, "top_k": k})
 
 
 def tied(rng):
-    """Two tokens are the k-th largest: both stay."""
+    """Two tokens are the k-th largest: both stay. And k = 1, and k as large as there are tokens, and larger."""
+    for k in (1, 6, 50):
+        yield call("probabilities", logits=spread(rng, 6), options={"top_k": k})
     for k, logits in ((2, [1.5, 0.3, 0.3, -1.0, -0.5]), (3, [0.5, 2.0, -1.0, 0.5, -1.0, -3.0, -1.0])):
         yield call("probabilities", logits=rng.permutation(logits), options={"top_k": k})
 
@@ -110,7 +112,7 @@ CHECKS = [
     Check("greedy", "at temperature 0 the largest logit is certain, the first of several", greedy, after=("plain",)),
     Check("large", "large logits and small temperatures come out finite and right", large, after=("temperature",), says="e^x overflows for large x."),
     Check("top_k", "top-k leaves the k likeliest, and they sum to 1 again", top_ks, after=("temperature",)),
-    Check("ties", "tokens that tie with the k-th all stay", tied, after=("top_k",)),
+    Check("ties", "tokens that tie with the k-th all stay; k may be 1, or more than there are", tied, after=("top_k",)),
     Check("top_p", "top-p leaves the smallest set whose probability reaches p", top_ps, after=("temperature",)),
     Check("together", "the temperature comes first, then top-k, then top-p", together, after=("top_k", "top_p")),
     Check("draw", "u falls on the token whose share of [0, 1) it is in", draws),

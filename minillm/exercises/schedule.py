@@ -61,7 +61,7 @@ CHECKS = [
     Check("ends", "it begins to fall from the peak, and its last step is exactly the end", ends, after=("cosine",)),
     Check("cold", "there may be no warm-up", cold, after=("ends",)),
     Check("after", "after the last step it stays at the end", after, after=("ends",)),
-    Check("short", "a run may be over when the warm-up is", short, after=("ends",)),
+    Check("short", "a run may be over when the warm-up is", short, after=("ends",), says="If S − 1 = w, the denominator of p would be 0."),
 ]
 
 UP, SHARE, FALL = "peak * (step + 1) / warmup", "(step - warmup) / max(1, steps - 1 - warmup)", "final + 0.5 * (peak - final) * (1 + cos(pi * progress))"
@@ -84,5 +84,4 @@ MISTAKES = [mistake(name, advice, plain, *edits) for name, advice, *edits in [
     ("degrees", "cos takes radians: half a turn is π.", (FALL, FALL.replace("pi *", "180 *"))),
     ("a straight line", "It falls along a cosine: slowly, then fast, then slowly.", (FALL, "peak + (final - peak) * progress")),
     ("rises again after the end", "The cosine turns around after its end. At what share of the way must it stop?", ("min(1.0, (step", "min(99.0, (step")),
-    ("divided by zero steps", "If the warm-up is the whole run, how many steps has the cosine?", ("max(1, steps - 1 - warmup)", "(steps - 1 - warmup)")),
 ]]
