@@ -61,20 +61,20 @@ def is_archive(name: str) -> bool:
 
 def collected(found: Iterator[Entry], wanted: set[str]) -> dict[PurePosixPath, bytes]:
     """All files called NAME.py for a wanted NAME. (And NAME.toml, so that `chosen` can tell a definition from a solution.)"""
-    seen, declared, held = {}, 0, {}
-    for count, entry in enumerate(found, 1):
+    seen, count, declared, held = {}, 0, 0, {}
+    for entry in found:
+        path = checked(entry.name)
+        if PASSED_OVER & set(path.parts):
+            continue
+        count, declared = count + 1, declared + entry.size
         if count > MOST_ENTRIES:
             raise Refused(f"It has more than {MOST_ENTRIES:,} files. Hand in the exercises alone.")
-        path = checked(entry.name)
+        if declared > MOST_BYTES:
+            raise Refused(f"Its files are larger than {MOST_BYTES >> 20} MB together.")
         same = unicodedata.normalize("NFC", str(path)).casefold()
         if entry.kind != "folder" and same in seen:
             raise Refused(f"It has {quoted(seen[same])} and {quoted(entry.name)}, which on some systems are the same file.")
         seen[same] = entry.name
-        declared += entry.size
-        if declared > MOST_BYTES:
-            raise Refused(f"Its files are larger than {MOST_BYTES >> 20} MB together.")
-        if PASSED_OVER & set(path.parts):
-            continue
         if entry.kind not in ("file", "folder"):
             raise Refused(f"{quoted(entry.name)} is {entry.kind}. Hand in plain files.")
         if entry.kind == "file" and path.name.lower().endswith(ARCHIVES + OTHER_ARCHIVES):
