@@ -383,7 +383,9 @@ for meaning, n, d in (("N parameters, D tokens", N, D), ("letters swapped", D, N
 assert 6 * N * D == 6 * D * N
 
 # %% [markdown]
-# The product doesn't notice the swap, so the mistake sleeps until somebody divides. In this course, $N$ is always parameters and $D$
+# The product doesn't notice the swap, so the mistake sleeps until somebody divides. (Llama 3 is far above 20 tokens a parameter on
+# purpose: a small model that is trained for
+# long costs less whenever it is used.) In this course, $N$ is always parameters and $D$
 # always tokens. The other two traps (softmax with
 # $\sqrt D$, and $L$ for lengths and layers) have their turn in lessons 4 and 7.
 #

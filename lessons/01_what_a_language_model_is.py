@@ -166,7 +166,46 @@ print(f"{x.shape[1]:,} problems from {len(training):,} stories")
 check("batches")
 
 # %% [markdown]
-# ## 5. How far do you get by looking back one token?
+# ## 5. Could one ask other questions of a text?
+#
+# "What comes next?" is the **causal** question. Two others are well known:
+#
+# - **masked**: hide some tokens (about one in seven), and ask for each of them, with the text on *both* sides in view;
+# - **span corruption**: replace whole stretches by marks, and ask for the stretches, one after the other.
+#
+# **Predict before you run.** From a text of eight tokens, how many answers does each question give a model to learn from?
+
+# %%
+text, hidden = "the cat sat on the mat and slept".split(), (1, 5)
+seen = " ".join("___" if i in hidden else word for i, word in enumerate(text))
+print(f"causal   {' '.join(text[:-1])} -> {' '.join(text[1:])}")
+print(f"masked   {seen} -> {' '.join(text[i] for i in hidden)}")
+print(f"spans    the cat <A> the mat <B> -> <A> {' '.join(text[2:4])} <B> {' '.join(text[6:])}")
+
+# %% [markdown]
+# Models for the first question are called *decoder-only* (GPT, Llama), for the second *encoder-only* (BERT), for the
+# third *encoder-decoder* (T5: one part reads, one writes). The first wins on
+# two counts. Every token is an answer to learn from, not one in seven. And its answers multiply to the probability of the text, by the
+# chain rule. The masked ones don't.
+#
+# **Predict before you run.** Take a world of texts of two words. Multiply, for each of the nine pairs, the two masked answers:
+# $p(x_2 \mid x_1) \cdot p(x_1 \mid x_2)$. To what do the nine
+# products add up?
+
+# %%
+pair = np.random.default_rng(1).dirichlet(np.full(9, 0.3)).reshape(3, 3)                 # p(x1 x2)
+first, second = pair.sum(1, keepdims=True), pair.sum(0, keepdims=True)                   # p(x1), p(x2)
+masked, causal = (pair / first) * (pair / second), first * (pair / first)
+print(f"masked answers: the nine products add up to {masked.sum():.2f}, causal answers: to {causal.sum():.2f}")
+assert np.isclose(masked.sum() - 1, ((pair - first * second) ** 2 / (first * second)).sum())
+
+# %% [markdown]
+# The masked answers use each dependence between the words twice. (With $a = p(x_1)$ and $b = p(x_2)$, the excess over 1 is
+# $\sum (p - ab)^2 / (ab)$, as the assertion says: zero only if the words have nothing to do
+# with each other. Expand the square to see it.) A model of this kind knows a lot about texts, but it isn't a language model in the sense
+# of section 1. From here on, the question is "what comes next?".
+#
+# ## 6. How far do you get by looking back one token?
 #
 # The conditional $p(x_i \mid x_{<i})$ still depends on the whole beginning. The boldest simplification is to look at the last token alone,
 # which *is* an assumption:
@@ -193,7 +232,7 @@ check("batches")
 # end of the lesson, with a much larger claim.
 #
 # In the library, a counted bigram model is made by these lines. `np.add.at` adds 1 at each pair, also where pairs repeat; `alpha` comes in
-# section 7; and a
+# section 8; and a
 # target of `IGNORE` marks a place that doesn't count.
 
 # %%
@@ -242,7 +281,7 @@ assert counted < min(rivals)
 check("bigram")
 
 # %% [markdown]
-# ## 6. How does a model write?
+# ## 7. How does a model write?
 #
 # It draws a next token from its distribution, appends it, and starts again with the longer text. To draw from probabilities
 # $p_1, \dots, p_v$ with a random number $u$ between 0 and 1:
@@ -291,7 +330,7 @@ for T in (0.2, 3):
     print(f"T = {T}: {write(model, Sampler(temperature=T), 90)!r}")
 
 # %% [markdown]
-# ## 7. How good is a model?
+# ## 8. How good is a model?
 #
 # By its loss on texts that it hasn't seen: the mean surprise of the right next token. It is also called **cross-entropy**. Two relatives
 # of the same number:
@@ -348,7 +387,7 @@ for alpha in (0.001, 0.01, 0.1, 1, 10):
 # $\alpha$ can't be chosen by looking at the training text,
 # and neither can anything else that a model must not learn by heart. That is why data is split.
 #
-# ## 8. What is a longer memory worth?
+# ## 9. What is a longer memory worth?
 #
 # Nothing stops us from looking back $m$ characters instead of 1: count what follows each *context* of $m$ characters. The longer the
 # context, the more it knows, and the
@@ -393,7 +432,7 @@ def surprises(tables, text):
 # on others. Which fall all the way, and which turn?
 
 # %%
-exact = np.array([tales.score(text) for text in others])                 # of section 9
+exact = np.array([tales.score(text) for text in others])                 # of section 10
 sizes = np.array([len(text.encode()) for text in others])
 curves, by_story = {}, {}
 for amount in (100, 2000):
@@ -438,14 +477,14 @@ show(language.surprise(story, {f"memory {m}": nats[m, :len(story)] for m in (1, 
 # title pays nothing. The model looks back
 # 12 characters, the title is further away, and it pays again. Remembering *what matters*, however far back, is what attention does (lesson 4).
 #
-# ## 9. What is the best that any model could do?
+# ## 10. What is the best that any model could do?
 #
 # Let $q$ be the true distribution of the texts: the grammar's. Draw texts from it, and score them with a model $p$. The expected surprise
 # is the cross-entropy
 #
 # $$H(q, p) = \sum_{\text{texts } x} q(x)\,\big(-\log p(x)\big)$$
 #
-# and Gibbs' inequality of section 5, with whole texts in place of next characters, says that no $p$ makes it smaller than $p = q$ does:
+# and Gibbs' inequality of section 6, with whole texts in place of next characters, says that no $p$ makes it smaller than $p = q$ does:
 #
 # $$H(q, p) \;\ge\; H(q) = \sum_x q(x)\,\big(-\log q(x)\big), \qquad H(q, p) - H(q) = \sum_x q(x) \log \frac{q(x)}{p(x)} \ge 0 .$$
 #
@@ -509,7 +548,7 @@ assert not set(others) & set(training[:100])
 #
 # ## Exercises
 #
-# - `bigram`: count a bigram model, and compute its perplexity (section 5)
+# - `bigram`: count a bigram model, and compute its perplexity (section 6)
 # - `batches`: cut a batch of next-token problems out of a row of tokens (section 4)
 #
 # ## Five questions
@@ -541,7 +580,7 @@ assert not set(others) & set(training[:100])
 #
 # <details><summary>5. Somebody reports a loss on tales of 0.05 nats per byte. What do you ask?</summary>
 #
-# On which tales. That is less than the entropy in section 9, so on new tales it is impossible, except by luck on very few: they must have
+# On which tales. That is less than the entropy in section 10, so on new tales it is impossible, except by luck on very few: they must have
 # been among the training tales, or the loss is computed wrongly.
 # </details>
 #

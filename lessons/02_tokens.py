@@ -130,7 +130,7 @@ for character in "aä分😀":
 # %%
 sentence = "the slow flower grows slower, the low tower grows lower"
 pieces = Counter(Pattern("gpt2").split(sentence))
-print(dict(pieces))
+print("  ".join(f"{count} × {piece.replace(' ', '␣')}" for piece, count in pieces.items()))
 
 # %% [markdown]
 # **Predict before you run.** Count with your eyes: which pair of neighbouring letters is the most frequent one?
@@ -164,7 +164,7 @@ for merge in range(1, 5):
     split = {piece: naive.glue(parts, best) for piece, parts in split.items()}
     by_hand.append(best)
     print(f"merge {merge}: {'·'.join(best)}, {counts[best]} times")
-    print("   ", "|".join("·".join(parts) for parts in split.values()))
+    print("   ", "|".join("·".join(parts) for parts in split.values()).replace(" ", "␣"))
 
 # %% [markdown]
 # After four merges, `low` and `er` exist, and `lower` is a token or nearly one: units that look like parts of language, found by counting
