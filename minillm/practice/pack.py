@@ -9,10 +9,10 @@ student's own forward. packs.toml says where the library has each exercise's sol
 """
 
 import ast
+import functools
 import shutil
 import textwrap
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 from .. import files
@@ -134,25 +134,22 @@ def without_idle_helpers(source: str, kept: set[str]) -> str:
     tree = ast.parse(source)
     names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and not node.name == "flops" and not imported(node.name):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and node.name != "flops" and node.name not in imported():
             lines = source.splitlines()
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             return without_idle_helpers("\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n", kept)
     return source
 
 
-def imported(name: str) -> bool:
-    """Does another file of the package, of those that a class is handed, import this name?"""
-    def imports(path: Path) -> Iterator[str]:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                yield from (each.name for each in node.names)
-
+@functools.cache
+def imported() -> frozenset[str]:
+    """The names that files of the package, of those that a class is handed, import from one another."""
     def handed_out(path: Path) -> bool:
         inside = path.relative_to(PACKAGE)
         return not any(inside == Path(each) or Path(each) in inside.parents for each in LEFT_OUT)
 
-    return any(name in set(imports(path)) for path in PACKAGE.rglob("*.py") if handed_out(path))
+    return frozenset(each.name for path in PACKAGE.rglob("*.py") if handed_out(path) for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                     if isinstance(node, ast.ImportFrom) for each in node.names)
 
 
 def with_docstring(source: str, docstring: str) -> str:
