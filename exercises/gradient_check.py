@@ -18,8 +18,7 @@ relative_error(claimed, measured) compares, by the norm ‖a‖ = √(Σ a²) ov
 
     error = ‖claimed − measured‖ / max(‖claimed‖, ‖measured‖)          and 0 if both are zero
 
-The checks use large steps (0.1 to 0.3), so that another formula than this one is seen. What you are given must stay as it is:
-x + δ − δ is not always x to the last bit.
+The checks use large steps (0.1 to 0.3), so that another formula than this one is seen. What you are given must stay as it is.
 
 What is checked, and for how many points (each check has 5 s and 512 MB):
 

@@ -49,7 +49,8 @@ from minillm.plot import show
 
 # %%
 x = np.arange(24.0).reshape(2, 3, 4)            # b, t, d
-for expression in ("x", "x[0]", "x[0, 1]", "x[:, -1]", "x.sum(-1)", "x.sum(-1, keepdims=True)", "x.reshape(-1, 4)"):
+for expression in ("x", "x[0]", "x[0, 1]", "x[:, -1]",
+                   "x.sum(-1)", "x.sum(-1, keepdims=True)", "x.reshape(-1, 4)"):
     print(f"{expression:26}{eval(expression).shape}")
 
 # %% [markdown]
@@ -103,7 +104,8 @@ show_source(linear.forward)
 # **Predict before you run.** What shapes come out of the sums of zeros below, and which one is refused?
 
 # %%
-for left, right in [((2, 3, 4), (4,)), ((2, 3, 4), (2, 3, 1)), ((2, 3, 4), (3, 1)), ((2, 3), (2,)), ((3, 1), (4,))]:
+pairs = [((2, 3, 4), (4,)), ((2, 3, 4), (2, 3, 1)), ((2, 3, 4), (3, 1)), ((2, 3), (2,)), ((3, 1), (4,))]
+for left, right in pairs:
     try:
         print(f"{left} + {right}".ljust(24), (np.zeros(left) + np.zeros(right)).shape)
     except ValueError:
@@ -116,7 +118,9 @@ for left, right in [((2, 3, 4), (4,)), ((2, 3, 4), (2, 3, 1)), ((2, 3, 4), (3, 1
 from minillm.plot.shapes import broadcast
 
 column, row = np.array([[0.0], [10.0], [20.0]]), np.array([1.0, 2.0, 3.0, 4.0])
-show(broadcast(column, row), alt="A column of 3 numbers plus a row of 4 gives a grid of 3 by 4: the column is repeated sideways, the row downwards.")
+show(broadcast(column, row),
+     alt="A column of 3 numbers plus a row of 4 gives a grid of 3 by 4: "
+         "the column is repeated sideways, the row downwards.")
 
 # %% [markdown]
 # The filled cells are stored, the hatched ones are only read again.
@@ -130,7 +134,7 @@ show(broadcast(column, row), alt="A column of 3 numbers plus a row of 4 gives a 
 answers = np.array([1.0, 2.0, 3.0])
 guesses = answers.reshape(3, 1)
 difference = guesses - answers
-print(f"shape of the difference: {difference.shape}, mean squared error: {(difference ** 2).mean():.3f}")
+print(f"shape {difference.shape}, mean squared error {(difference ** 2).mean():.3f}")
 assert ((guesses[:, 0] - answers) ** 2).mean() == 0
 
 # %% [markdown]
@@ -184,11 +188,12 @@ print(f"y = {y:.6f}: directly {dx_direct:+.6f}, through r {dx_through_r:+.6f}, t
 from minillm.plot.shapes import graph
 
 last = "r = (u+ε)$^{-1/2}$"
-made = graph({"x": (0, 0, x, dx), "u = x²": (1.1, -0.8, u, du), last: (2.6, -0.8, r, dr), "y = x · r": (3.7, 0, y, dy)},
-             [("x", "u = x²", "2x", dx_through_r), ("u = x²", last, "−½ (u+ε)$^{-3/2}$", du), (last, "y = x · r", "x", dr),
-              ("x", "y = x · r", "r", dx_direct)])
-show(made, alt="A graph from x to y with two paths, one direct and one through u and r. Values stand above the boxes, gradients below; "
-               "+0.667 and −0.667 come back to x over the two paths, and their sum is nearly zero.")
+made = graph({"x": (0, 0, x, dx), "u = x²": (1.1, -0.8, u, du),
+              last: (2.6, -0.8, r, dr), "y = x · r": (3.7, 0, y, dy)},
+             [("x", "u = x²", "2x", dx_through_r), ("u = x²", last, "−½ (u+ε)$^{-3/2}$", du),
+              (last, "y = x · r", "x", dr), ("x", "y = x · r", "r", dx_direct)])
+show(made, alt="A graph from x to y with two paths, one direct and one through u and r. Values stand "
+               "above the boxes, gradients below; what comes back to x over the two paths cancels.")
 
 # %% [markdown]
 # The two paths cancel, almost. That makes sense: a positive number divided by its own size is 1, whichever number it is, so moving $x$
@@ -343,7 +348,8 @@ def talkative(x, w, eps=1e-5):
     return rmsnorm.forward(x, w, eps)
 
 
-ops = REFERENCE.replace(rmsnorm=SimpleNamespace(forward=talkative, backward=rmsnorm.backward, flops=rmsnorm.flops))
+told = SimpleNamespace(forward=talkative, backward=rmsnorm.backward, flops=rmsnorm.flops)
+ops = REFERENCE.replace(rmsnorm=told)
 model = minillm.Transformer(minillm.Config.preset("llama-nano"), ops=ops)
 logits = model(np.zeros((2, 5), int))
 print("logits", logits.shape)

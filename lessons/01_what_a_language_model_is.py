@@ -49,7 +49,7 @@ from minillm.practice import check
 # %%
 words = ["the", "cat", "sat"]
 rng = np.random.default_rng(0)
-p = rng.dirichlet(np.full(27, 0.3)).reshape(3, 3, 3)         # p[i, j, k]: of the text words[i] words[j] words[k]
+p = rng.dirichlet(np.full(27, 0.3)).reshape(3, 3, 3)         # of the text words[i] words[j] words[k]
 for flat in np.argsort(-p.ravel())[:4]:
     i, j, k = np.unravel_index(flat, p.shape)
     print(f"p({words[i]} {words[j]} {words[k]}) = {p[i, j, k]:.3f}")
@@ -61,7 +61,8 @@ print(f"all 27 together: {p.sum():.3f}")
 # number of rows of such a table?
 
 # %%
-print(f"45 to the power of 300 has {math.floor(300 * math.log10(45)) + 1} digits; the atoms of the visible universe, about 81")
+print(f"45 to the power of 300 has {math.floor(300 * math.log10(45)) + 1} digits;")
+print("the number of atoms in the visible universe has about 81")
 
 # %% [markdown]
 # Nobody can store that table, and nobody could fill it. All of language modelling is about a function that stands in for it.
@@ -91,7 +92,7 @@ first = p.sum((1, 2))                                        # p(x1)
 second = p.sum(2) / first[:, None]                           # p(x2 | x1)
 third = p / p.sum(2, keepdims=True)                          # p(x3 | x1 x2)
 product = first[:, None, None] * second[:, :, None] * third
-print("each row of conditionals sums to 1:", np.allclose(second.sum(1), 1) and np.allclose(third.sum(2), 1))
+assert np.allclose(second.sum(1), 1) and np.allclose(third.sum(2), 1)      # each row sums to 1
 print(f"greatest difference to the table: {abs(product - p).max():.1e}")
 assert np.allclose(product, p)
 
@@ -206,7 +207,8 @@ model = minillm.Bigram.counted(x, y, v)
 probabilities = np.exp(model.params["bigram.weight"])
 for last in "T,¶":
     row = probabilities[ids[last]]
-    print(f"after {last!r}:", ", ".join(f"{alphabet[i]!r} {row[i]:.2f}" for i in np.argsort(-row)[:6] if row[i] > 0))
+    likeliest = [i for i in np.argsort(-row)[:6] if row[i] > 0]
+    print(f"after {last!r}:", ", ".join(f"{alphabet[i]!r} {row[i]:.2f}" for i in likeliest))
 
 # %% [markdown]
 # The row of the mark ¶ says how stories begin. For the whole table, a picture is better: each row is a last character, each column a next one.
@@ -215,7 +217,8 @@ for last in "T,¶":
 frequent = np.argsort(-np.bincount(y[0], minlength=v))[:32]
 frequent = frequent[np.argsort([alphabet[i] for i in frequent])]
 show(language.following(probabilities[np.ix_(frequent, frequent)], [alphabet[i] for i in frequent]),
-     alt="A map of 32 by 32 characters. Most cells are dark, a few in each row are bright: after a comma only a space and a quotation mark.")
+     alt="A map of 32 by 32 characters. Most cells are dark, a few in each row are bright: "
+         "after a comma only a space and a quotation mark.")
 
 # %% [markdown]
 # And the proof, put to the test: shake the counted table at random, a hundred times, and look whether any of the results suits the
@@ -228,7 +231,8 @@ shares, rivals = np.exp(best.params["bigram.weight"]), []
 for seed in range(100):
     shaken = shares * np.exp(0.1 * np.random.default_rng(seed).standard_normal((v, v)))
     rival = minillm.Bigram(v, dtype="float64")
-    rival.params["bigram.weight"][...] = np.log(np.maximum(shaken / shaken.sum(1, keepdims=True), 1e-300))
+    shaken = np.maximum(shaken / shaken.sum(1, keepdims=True), 1e-300)       # log 0 would be −∞
+    rival.params["bigram.weight"][...] = np.log(shaken)
     rivals.append(rival.forward(x[:, :50_000], y[:, :50_000])[0])
 counted, _ = best.forward(x[:, :50_000], y[:, :50_000])
 print(f"counted {counted:.4f} nats, the best of 100 rivals {min(rivals):.4f}")
@@ -281,7 +285,8 @@ for T in (0.5, 1, 2):
     p = softmax(Sampler(temperature=T).filtered(logits))
     table[f"T = {T}"] = {alphabet[i]: p[i] for i in shown}
 show(language.choices(table, "what comes after an a"),
-     alt="Bars of the eight likeliest characters after an a, at three temperatures. At 0.5 the first tower above the rest, at 2 all are close.")
+     alt="Bars of the eight likeliest characters after an a, at three temperatures. "
+         "At 0.5 the first tower above the rest, at 2 all are close.")
 for T in (0.2, 3):
     print(f"T = {T}: {write(model, Sampler(temperature=T), 90)!r}")
 
@@ -306,7 +311,8 @@ careless = minillm.Bigram(v)
 careless.params["bigram.weight"][...] = 0                    # equal logits, equal probabilities
 for name, each in (("careless", careless), ("bigram", model)):
     loss, _ = each.forward(other_x, other_y)
-    print(f"{name:9} loss {loss:.3f} nats, perplexity {math.exp(loss):6.2f}, {loss * other_y.size / math.log(2) / num_bytes:.3f} bits per byte")
+    bits = loss * other_y.size / math.log(2) / num_bytes
+    print(f"{name:9} loss {loss:.3f} nats, perplexity {math.exp(loss):6.2f}, {bits:.3f} bits per byte")
 
 # %% [markdown]
 # ### The pair that was never seen
@@ -317,8 +323,9 @@ for name, each in (("careless", careless), ("bigram", model)):
 # %%
 few_x, few_y = problems(training[:10])
 few = minillm.Bigram.counted(few_x, few_y, v)
-print(f"on the 10 stories {few.forward(few_x, few_y)[0]:.3f}, on others {few.forward(other_x, other_y)[0]:.3f}")
-assert math.isinf(few.forward(other_x, other_y)[0])
+on_few, on_others = few.forward(few_x, few_y)[0], few.forward(other_x, other_y)[0]
+print(f"on the 10 stories {on_few:.3f}, on others {on_others:.3f}")
+assert math.isinf(on_others)
 
 # %% [markdown]
 # Lower where it counted, and infinite elsewhere: a single pair that never occurred in the 10 stories has the probability 0, and
@@ -333,7 +340,8 @@ assert math.isinf(few.forward(other_x, other_y)[0])
 print("alpha        on the 10 stories   on others")
 for alpha in (0.001, 0.01, 0.1, 1, 10):
     smoothed = minillm.Bigram.counted(few_x, few_y, v, alpha=alpha)
-    print(f"{alpha:<13}{smoothed.forward(few_x, few_y)[0]:.3f}{smoothed.forward(other_x, other_y)[0]:21.3f}")
+    on_few, on_others = smoothed.forward(few_x, few_y)[0], smoothed.forward(other_x, other_y)[0]
+    print(f"{alpha:<13}{on_few:.3f}{on_others:21.3f}")
 
 # %% [markdown]
 # On the text that was counted, every $\alpha$ only hurts: Gibbs' inequality says so. On other texts there is a best value in between. So
@@ -366,13 +374,13 @@ def count(texts, memory):
 
 # %%
 def surprises(tables, text):
-    """An array (memory, character): the nats that each character of the text, and its end, costs each memory."""
+    """(memory, character): the nats that each character of the text, and its end, costs."""
     marked, nats = END + text + END, np.zeros((len(tables), len(text) + 1))
     for i in range(1, len(marked)):
         p = 1 / v
         for m, table in enumerate(tables):
             counts = table.get(marked[i - m:i]) if m <= i else None
-            if counts is not None:                           # a context that was never seen, or is too long: the shorter memory speaks
+            if counts is not None:                           # never seen: the shorter memory's p stays
                 p = (counts[marked[i]] + p) / (counts.total() + 1)
             nats[m, i - 1] = -math.log(p)
     return nats
@@ -393,14 +401,16 @@ for amount in (100, 2000):
     by_story[amount] = np.array([surprises(tables, text).sum(1) for text in others])
     seen = np.array([surprises(tables, text).sum(1) for text in training[:100]])
     seen_bytes = sum(len(text.encode()) for text in training[:100])
-    curves[f"{amount:,} tales counted"] = (seen.sum(0) / seen_bytes, by_story[amount].sum(0) / sizes.sum())
+    unseen = by_story[amount].sum(0) / sizes.sum()
+    curves[f"{amount:,} tales counted"] = seen.sum(0) / seen_bytes, unseen
 
 # %%
 show(language.memory(curves, tales.entropy().per_byte),
-     alt="Loss over memory on a logarithmic axis. All curves fall at first. With 100 tales the loss on other tales turns upwards half way; with "
-         "2,000 it goes on falling. The losses on counted tales fall throughout. A dashed line marks the entropy, below all of them.")
+     alt="Loss over memory on a logarithmic axis. All curves fall at first. With 100 tales the loss on "
+         "other tales turns upwards half way; with 2,000 it goes on falling. The losses on counted tales "
+         "fall throughout. A dashed line marks the entropy, below all of them.")
 for label, (_, losses) in curves.items():
-    print(f"{label}: best on others with a memory of {losses.argmin()} characters, {losses.min():.3f} nats per byte")
+    print(f"{label}: best on others with a memory of {losses.argmin()}, {losses.min():.3f} nats per byte")
 assert curves["100 tales counted"][1].argmin() < 12
 
 # %% [markdown]
@@ -418,8 +428,8 @@ assert curves["100 tales counted"][1].argmin() < 12
 story = others[0][:88]
 nats = surprises(tables, story)
 show(language.surprise(story, {f"memory {m}": nats[m, :len(story)] for m in (1, 12)}),
-     alt="Two rows of bars over the characters of a story. With a memory of one character nearly every character is surprising; with twelve, only "
-         "the beginnings of names and words that had to be chosen are.")
+     alt="Two rows of bars over the characters of a story. With a memory of one character nearly every "
+         "character is surprising; with twelve, only the beginnings of names and words that had to be chosen.")
 
 # %% [markdown]
 # With a long memory, the rest of a word is nearly free once its first letters are known. What stays expensive are the *choices*: whose
@@ -444,9 +454,11 @@ show(language.surprise(story, {f"memory {m}": nats[m, :len(story)] for m in (1, 
 
 # %%
 known = tales.entropy()
-print(f"a tale holds {known.per_tale:.2f} ± {known.error:.2f} nats, like a choice among {math.exp(known.per_tale):.2g} equally likely ones")
-print(f"that is {known.per_byte:.4f} nats per byte; {-tales.score(others[0]):.2f} is the exact log p of the story in the last picture")
-print(f"2,000 counted stories and a memory of 12 cost {by_story[2000][:, 12].sum() / exact.sum():.1f} times what the other stories must cost")
+ratio = by_story[2000][:, 12].sum() / exact.sum()
+print(f"a tale holds {known.per_tale:.2f} ± {known.error:.2f} nats: as uncertain as a choice")
+print(f"among {math.exp(known.per_tale):.2g} equally likely ones. That is {known.per_byte:.4f} nats per byte.")
+print(f"The story in the last picture: exactly {tales.score(others[0]):.2f} nats.")
+print(f"2,000 counted stories, with a memory of 12, pay {ratio:.1f} times what they must.")
 
 # %% [markdown]
 # So the dashed line in the picture was not drawn by hand, and the distance to it is what better models can still gain.
@@ -466,7 +478,8 @@ from minillm.data import gap
 
 half = -np.logaddexp(-exact, -by_story[2000][:, 12]) + math.log(2)
 print("model              loss per byte       gap per byte")
-for name, nats in [(f"memory {m}", by_story[2000][:, m]) for m in (1, 6, 12)] + [("half the grammar", half)]:
+models = {f"memory {m}": by_story[2000][:, m] for m in (1, 6, 12)} | {"half the grammar": half}
+for name, nats in models.items():
     loss, loss_error = gap.ratio(nats, sizes)
     found = gap.compare(nats, exact, sizes)
     print(f"{name:18} {loss:.4f} ± {loss_error:.4f}    {found.per_byte:.5f} ± {found.error:.5f}")
@@ -485,7 +498,8 @@ for name, nats in [(f"memory {m}", by_story[2000][:, m]) for m in (1, 6, 12)] + 
 
 # %%
 by_heart = 100 * math.log(100) / sum(len(text.encode()) for text in training[:100])
-print(f"learnt by heart: {by_heart:.4f} nats per byte on its own 100 stories, {known.per_byte:.4f} is the entropy; on other stories infinite")
+print(f"learnt by heart: {by_heart:.4f} nats per byte on its own 100 stories, infinite on others")
+print(f"the entropy:     {known.per_byte:.4f}")
 assert by_heart < known.per_byte
 assert not set(others) & set(training[:100])
 

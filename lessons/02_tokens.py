@@ -43,7 +43,8 @@ from minillm.tokenizer.patterns import Pattern
 # A word is what stands between spaces. That is one line of Python. **Predict before you run.** How many words does it find in each of these?
 
 # %%
-for text in ("a state-of-the-art model", "Don't stop.", "Sprachmodellgrößenvergleich", "分词器把文本切成模型见过的片段"):
+for text in ("a state-of-the-art model", "Don't stop.",
+             "Sprachmodellgrößenvergleich", "分词器把文本切成模型见过的片段"):
     print(len(text.split()), text.split())
 
 # %% [markdown]
@@ -60,11 +61,12 @@ for text in ("a state-of-the-art model", "Don't stop.", "Sprachmodellgrößenver
 # %%
 topics = [" ".join(topic.split()) for topic in corpus("python-docs")]
 training, others = [topic for i, topic in enumerate(topics) if i % 10], topics[::10]
-words = " ".join(training).split()
+words, other_words = " ".join(training).split(), " ".join(others).split()
 counts = Counter(words)
 once = sum(count == 1 for count in counts.values()) / len(counts)
-unseen = sum(word not in counts for word in " ".join(others).split()) / len(" ".join(others).split())
-print(f"{len(words):,} words, {len(counts):,} distinct; {once:.0%} of these occur once; of the words in other topics {unseen:.0%} were never seen")
+unseen = sum(word not in counts for word in other_words) / len(other_words)
+print(f"{len(words):,} words, {len(counts):,} distinct; {once:.0%} of these occur once")
+print(f"of the words in other topics, {unseen:.0%} were never seen")
 assert once > 0.3 and unseen > 0.05
 
 # %%
@@ -76,8 +78,10 @@ def distinct(units):
     return numbers
 
 
-show(tokens.growth(range(1, len(words) + 1), {"words": distinct([word] for word in words), "characters": distinct(words)}),
-     alt="Two curves on logarithmic axes. The number of distinct characters flattens out early; the number of distinct words keeps rising.")
+curves = {"words": distinct([word] for word in words), "characters": distinct(words)}
+show(tokens.growth(range(1, len(words) + 1), curves),
+     alt="Two curves on logarithmic axes. The number of distinct characters flattens out early; "
+         "the number of distinct words keeps rising.")
 
 # %% [markdown]
 # The characters are soon all there; new words never stop coming. A vocabulary of words is therefore too large (each entry needs its own
@@ -91,7 +95,8 @@ show(tokens.growth(range(1, len(words) + 1), {"words": distinct([word] for word 
 
 # %%
 text = " ".join(others)
-for name, units in (("words", text.split()), ("characters", list(text)), ("bytes", list(text.encode()))):
+cuts = {"words": text.split(), "characters": list(text), "bytes": list(text.encode())}
+for name, units in cuts.items():
     print(f"{name:12}{len(units):>8,} units, {len(set(units)):>6,} distinct")
 
 # %% [markdown]
@@ -155,10 +160,11 @@ show_source(naive.glue)
 by_hand = []
 for merge in range(1, 5):
     counts = pairs_of(split)
-    best = max(counts, key=lambda pair: (counts[pair], pair))        # of equally frequent ones, the last in the alphabet
+    best = max(counts, key=lambda pair: (counts[pair], pair))        # a tie: the last in the alphabet
     split = {piece: naive.glue(parts, best) for piece, parts in split.items()}
     by_hand.append(best)
-    print(f"merge {merge}: {'·'.join(best)}, {counts[best]} times ", "|".join("·".join(parts) for parts in split.values()))
+    print(f"merge {merge}: {'·'.join(best)}, {counts[best]} times")
+    print("   ", "|".join("·".join(parts) for parts in split.values()))
 
 # %% [markdown]
 # After four merges, `low` and `er` exist, and `lower` is a token or nearly one: units that look like parts of language, found by counting
@@ -209,8 +215,8 @@ def joins_of(word, merges):
 
 
 show(tokens.tree(" flowers", joins_of(" flowers", merges)),
-     alt="The letters of flowers with brackets above: o and w are joined first, then l with ow, then e with r, then low with er. The others stay "
-         "tokens of their own.")
+     alt="The letters of flowers with brackets above: o and w are joined first, then l with ow, "
+         "then e with r, then low with er. The others stay tokens of their own.")
 
 # %% [markdown]
 # Why the order matters: to the learner, a later merge only exists in a text where all earlier ones have been done. Whoever takes the
@@ -223,7 +229,7 @@ show(tokens.tree(" flowers", joins_of(" flowers", merges)),
 tokenizer = minillm.Tokenizer.train(training, vocab_size=2048, processes=1)
 nasty = "naïve café\t\r\n  分词 😀👍🏽 \x00 don't ١٢٣ ﬁ"
 ids = tokenizer.encode(nasty)
-print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens; back again: {tokenizer.decode(ids) == nasty}")
+print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens, and back: the same text")
 assert tokenizer.decode(ids) == nasty
 
 # %%
@@ -276,7 +282,7 @@ for number in (25, 50, 100):
     slow, plain = seconds(naive.train_bpe, number)
     fast, (vocabulary, _) = min(seconds(bpe.train, number) for _ in range(3))
     assert vocabulary[256:] == [left + right for left, right in plain]
-    print(f"{number:>3} merges from {len(corpus_pieces):,} pieces: the same tokens, {slow / fast:.0f} times as fast")
+    print(f"{number:>3} merges: the same tokens, {slow / fast:.0f} times as fast")
 
 # %% [markdown]
 # (The factor is measured where the lesson is run, so it differs from machine to machine.) The plain version pays for the whole corpus with
@@ -292,22 +298,27 @@ for number in (25, 50, 100):
 
 # %%
 def bytes_per_token(tokenizer, texts):
-    return sum(len(text.encode()) for text in texts) / sum(len(tokenizer.encode(text)) for text in texts)
+    number = sum(len(tokenizer.encode(text)) for text in texts)
+    return sum(len(text.encode()) for text in texts) / number
 
 
 sizes = [256, 512, 1024, 2048, 4096, 8192]
 trained = [minillm.Tokenizer.train(training, vocab_size=size, processes=1) for size in sizes]
-lines = {name: [bytes_per_token(each, texts) for each in trained] for name, texts in (("text that it learnt from", training), ("other text", others))}
+lines = {"text that it learnt from": [bytes_per_token(each, training) for each in trained],
+         "other text": [bytes_per_token(each, others) for each in trained]}
 show(tokens.sizes(sizes, lines),
-     alt="Bytes per token over the vocabulary's size. Both curves rise from 1; the one for other text flattens more.")
+     alt="Bytes per token over the vocabulary's size. Both curves rise from 1; "
+         "the one for other text flattens more.")
 
 # %%
-gains = [f"{after - before:+.2f}" for before, after in zip(lines["other text"], lines["other text"][1:])]
+reached = lines["other text"]
+gains = [f"{after - before:+.2f}" for before, after in zip(reached, reached[1:])]
 print("bytes per token gained by each doubling, on other text:", ", ".join(gains))
 for name in ("llama2-7b", "llama3-8b"):
     config = minillm.Config.preset(name)
     rows = 2 * config.vocab_size * config.d_model                    # embedding and output layer
-    print(f"{name}: {config.vocab_size:,} tokens take {rows / config.num_parameters():.1%} of its {config.num_parameters():,} parameters")
+    share = rows / config.num_parameters()
+    print(f"{name}: {config.vocab_size:,} tokens take {share:.1%} of its {config.num_parameters():,} parameters")
 
 # %% [markdown]
 # The first doublings make syllables and common words; the later ones ever rarer words. What it costs: two rows of $d$ numbers for each
@@ -328,10 +339,13 @@ for name in ("llama2-7b", "llama3-8b"):
 # **Predict before you run.** With these ten tokens, which ways are there to write `undoes`, and which one wins?
 
 # %%
-chances = {"u": 0.02, "n": 0.05, "d": 0.05, "o": 0.05, "e": 0.08, "s": 0.1, "un": 0.1, "do": 0.1, "does": 0.03, "es": 0.05}
+chances = {"u": 0.02, "n": 0.05, "d": 0.05, "o": 0.05, "e": 0.08, "s": 0.1,
+           "un": 0.1, "do": 0.1, "does": 0.03, "es": 0.05}
 scores = {token: math.log(chance) for token, chance in chances.items()}
-for way in sorted(naive.segmentations("undoes", scores), key=lambda way: -sum(scores[token] for token in way))[:5]:
-    print(f"{'·'.join(way):14} {math.exp(sum(scores[token] for token in way)):.2e}")
+ways = {"·".join(way): math.prod(chances[token] for token in way)
+        for way in naive.segmentations("undoes", scores)}
+for way in sorted(ways, key=ways.get, reverse=True):
+    print(f"{way:14} {ways[way]:.2e}")
 assert naive.encode_unigram("undoes", scores) == ["un", "does"]
 
 # %% [markdown]
@@ -367,14 +381,16 @@ show_source(Unigram.encode_piece)
 
 # %%
 tiny = {"low": 5, "lower": 2, "newest": 6, "widest": 3, "slow": 4}
-candidates = sorted({word[i:j] for word in tiny for i in range(len(word)) for j in range(i + 1, len(word) + 1)})
+candidates = sorted({word[i:j] for word in tiny
+                     for i in range(len(word)) for j in range(i + 1, len(word) + 1)})
 scores = {token: math.log(1 / len(candidates)) for token in candidates}
 likelihoods = []
 for step in range(6):
     likelihoods.append(naive.unigram_expectations(tiny, scores)[1])
     scores = naive.train_unigram(tiny, scores, 1)
 print("log-likelihood:", ", ".join(f"{likelihood:.2f}" for likelihood in likelihoods))
-print("likeliest tokens:", ", ".join(f"{token} {math.exp(scores[token]):.2f}" for token in sorted(scores, key=scores.get)[:-6:-1]))
+likeliest = sorted(scores, key=scores.get, reverse=True)[:6]
+print("likeliest tokens:", ", ".join(f"{token} {math.exp(scores[token]):.2f}" for token in likeliest))
 assert all(after >= before - 1e-9 for before, after in zip(likelihoods, likelihoods[1:]))
 
 # %% [markdown]
@@ -387,11 +403,14 @@ assert all(after >= before - 1e-9 for before, after in zip(likelihoods, likeliho
 # tokens on other text?
 
 # %%
-unigram = minillm.Tokenizer.train(training, vocab_size=2048, model="unigram", min_count=3, num_seeds=20_000, processes=1)
+unigram = minillm.Tokenizer.train(training, vocab_size=2048, model="unigram", min_count=3,
+                                  num_seeds=20_000, processes=1)
 for word in ("tokenizer", "renaming", "unhelpful", "subexpressions", "unpredictability"):
-    by_bpe, by_unigram = tokenizer.encode(" " + word), unigram.encode(word)
-    print(f"BPE {'|'.join(tokenizer.decode([i]).strip() for i in by_bpe):26} Unigram {'|'.join(unigram.decode([i]).strip() for i in by_unigram)}")
-print(f"bytes per token on other text: BPE {bytes_per_token(tokenizer, others):.2f}, Unigram {bytes_per_token(unigram, others):.2f}")
+    cuts = ["|".join(each.decode([i]).strip() for i in each.encode(start + word))
+            for each, start in ((tokenizer, " "), (unigram, ""))]         # Unigram adds the space itself
+    print(f"BPE {cuts[0]:26} Unigram {cuts[1]}")
+for name, each in (("BPE", tokenizer), ("Unigram", unigram)):
+    print(f"{name:8}{bytes_per_token(each, others):.2f} bytes per token on other text")
 
 # %% [markdown]
 # Close to each other: sometimes one is nearer to the word's stem and endings, sometimes the other. BPE's merges are greedy and never taken
@@ -421,13 +440,14 @@ learnt = {"English": tokenizer, "code": minillm.Tokenizer.train(code, vocab_size
           "both": minillm.Tokenizer.train([*training, *code], vocab_size=2048, processes=1)}
 kinds = {kind: report.KINDS[kind] for kind in ("English", "German", "Python", "numbers", "Chinese")}
 show(tokens.kinds({name: report.compression(each, kinds) for name, each in learnt.items()}),
-     alt="Bars of bytes per token for five kinds of text. English and Python are well above one, Python highest with code in the corpus; "
-         "numbers are just above one, and Chinese is at one.")
+     alt="Bars of bytes per token for five kinds of text. English and Python are well above one, Python "
+         "highest with code in the corpus; numbers are just above one, and Chinese is at one.")
 chinese = report.KINDS["Chinese"].strip()
 print(f"{len(chinese)} Chinese characters cost {len(tokenizer.encode(chinese))} tokens")
 for name, each in learnt.items():
     assert report.bytes_per_token(each, chinese) < 1.01, "this text had no Chinese in it"
-assert report.bytes_per_token(learnt["code"], kinds["Python"]) > 1.2 * report.bytes_per_token(tokenizer, kinds["Python"])
+by_code, by_english = (report.bytes_per_token(learnt[name], kinds["Python"]) for name in ("code", "English"))
+assert by_code > 1.2 * by_english
 
 # %% [markdown]
 # The vocabulary learnt from code is the best one for code, and no worse for English: names and comments are English too. German lives on
@@ -445,7 +465,8 @@ some_chinese = """我们每天都读很多文字。模型也要读文字，但�
 一个好的分词器要用不多的词元，把常见的话写得很短。少见的字也要能写出来，不然模型就不能读所有的文本。"""
 mixed = minillm.Tokenizer.train([*training, *code, *[some_chinese] * 50], vocab_size=2048, processes=1)
 for kind in ("Chinese", "English", "Python"):
-    before, after = (report.bytes_per_token(each, report.KINDS[kind]) for each in (learnt["both"], mixed))
+    before = report.bytes_per_token(learnt["both"], report.KINDS[kind])
+    after = report.bytes_per_token(mixed, report.KINDS[kind])
     print(f"{kind:8} {before:.2f} bytes per token before, {after:.2f} after")
 print(shown(report.visible(mixed.tokens[i]) for i in mixed.encode(chinese[:12])))
 
@@ -463,7 +484,8 @@ print(shown(report.visible(mixed.tokens[i]) for i in mixed.encode(chinese[:12]))
 # %%
 line = " " * 16 + "return self.cache[piece]"
 for name in ("English", "code"):
-    print(f"{name:8} {shown(report.visible(learnt[name].tokens[i]) for i in learnt[name].encode(line))}")
+    each = learnt[name]
+    print(f"{name:8} {shown(report.visible(each.tokens[i]) for i in each.encode(line))}")
 
 # %% [markdown]
 # ### Numbers
@@ -488,8 +510,9 @@ for name in ("gpt2", "gpt4", "qwen2"):
 # **Predict before you run.** Of web text, books, code and scientific papers in LaTeX: which has the longest tokens, which the shortest?
 
 # %%
-sources = {"CommonCrawl": (67, 1.10, 3.3e12), "C4": (15, 1.06, 783e9), "GitHub": (4.5, 0.64, 328e9), "Wikipedia": (4.5, 2.45, 83e9),
-           "books": (4.5, 2.23, 85e9), "arXiv": (2.5, 1.06, 92e9), "StackExchange": (2, 1.03, 78e9)}      # percent, epochs, bytes
+sources = {"CommonCrawl": (67, 1.10, 3.3e12), "C4": (15, 1.06, 783e9),           # percent, epochs, bytes
+           "GitHub": (4.5, 0.64, 328e9), "Wikipedia": (4.5, 2.45, 83e9), "books": (4.5, 2.23, 85e9),
+           "arXiv": (2.5, 1.06, 92e9), "StackExchange": (2, 1.03, 78e9)}
 for name, (share, epochs, size) in sources.items():
     print(f"{name:14} {size / (share / 100 * 1.4e12 / epochs):.2f} bytes per token")
 
@@ -502,8 +525,10 @@ for name, (share, epochs, size) in sources.items():
 # %%
 number, words_per_token = 1e12, 0.75
 pages, minutes = number * words_per_token / 400, number * words_per_token / 200
-print(f"{number * 4 / 1e12:.0f} TB, {pages / 1e9:.3f} billion pages, {minutes / (365.24 * 24 * 60):,.0f} years")
-print(f"of this lesson's tokenizer on other text: {number * bytes_per_token(tokenizer, others) / 1e12:.1f} TB")
+years = minutes / (365.24 * 24 * 60)
+print(f"{number * 4 / 1e12:.0f} TB, {pages / 1e9:.3f} billion pages, {years:,.0f} years")
+own = number * bytes_per_token(tokenizer, others)
+print(f"a trillion tokens of this lesson's tokenizer: {own / 1e12:.1f} TB of text like this")
 
 # %% [markdown]
 # Always ask *whose* tokens: a count of tokens means little without its tokenizer. It is the reason why lesson 1 compared models by bits

@@ -118,9 +118,10 @@ for b_, d_, f_ in ((4, 3, 2), (3, 3, 2), (2, 2, 2)):
         outcome = f"fails: {slide.shape} doesn't fit into {w_.shape}"
     print(f"  {b_}  {d_}  {f_}   {(d_, f_)!s:12}   {(b_, f_)!s:12}   {outcome}")
 
-llama, tokens = minillm.Config.preset("llama3-8b"), 1_000_000
-print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a batch of {tokens:,} tokens: dw has {llama.d_model * llama.d_ff / 1e6:,.0f} "
-      f"million numbers.\nOf the slide's shape it would have {tokens * llama.d_ff / 1e6:,.0f} million, {4 * tokens * llama.d_ff / 1e9:,.0f} GB in float32.")
+llama, rows = minillm.Config.preset("llama3-8b"), 1_000_000
+truly, slide = llama.d_model * llama.d_ff, rows * llama.d_ff
+print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a batch of {rows:,} tokens: its gradient has {truly / 1e6:,.0f} "
+      f"million numbers.\nOf the slide's shape it would have {slide / 1e6:,.0f} million, {4 * slide / 1e9:,.0f} GB in float32.")
 
 # %% [markdown]
 # The slide's shape is right only where the batch has as many rows as the layer has inputs. There the mistake costs more than an error
@@ -415,8 +416,9 @@ onehot = np.eye(5)[target]
 through_softmax = softmax.backward(-onehot / p, softmax_cache)[0]
 np.testing.assert_allclose(dx, p - onehot, atol=1e-15)
 np.testing.assert_allclose(dx, through_softmax, atol=1e-15)
-show(pictures.surprise(p[0], dx[0], 1, names), alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the gradient: "
-     "equal to the probabilities, but for the target it is its probability minus 1, the only negative bar.")
+show(pictures.surprise(p[0], dx[0], 1, names),
+     alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the gradient: equal to the probabilities, "
+     "but for the target it is its probability minus 1, the only negative bar.")
 print(f"sum of the gradient: {dx.sum():.1e}")
 
 # %% [markdown]

@@ -60,7 +60,7 @@ rng = np.random.default_rng(0)
 # &3 \quad Y = P V && \text{row } i \text{ is the average of the values, with the weights of row } i
 # \end{aligned}$$
 #
-# A product $q \cdot k$ is large when the two vectors point the same way. Why it is divided by $\sqrt e$ is section 2.
+# A product $q \cdot k$ is large when the two vectors are long and point the same way. Why it is divided by $\sqrt e$ is section 2.
 #
 # **Predict before you run.** Below, channel 0 stands for "is an animal" and channel 1 for "is something one does". The query of `it` is
 # $(4, 0)$. At which words will it look, and in what proportion?
@@ -117,8 +117,9 @@ for e in sizes:
         p, softmax_cache = softmax.forward(scale * q @ k.T)
         largest[name].append(p.max(-1).mean())
         slopes[name].append(np.linalg.norm(softmax.backward(dp, softmax_cache)[0], axis=-1).mean())
-show(pictures.weights_by_scale(largest, slopes, sizes), alt="Over the head size. Left, the largest weight: flat near 0.2 when scores are divided by the "
-     "root of e, rising towards 1 when not. Right, the length of the gradient: flat when divided, falling when not.")
+show(pictures.weights_by_scale(largest, slopes, sizes),
+     alt="Over the head size. Left, the largest weight: flat near 0.2 when scores are divided by the root of e, rising towards 1 when not. "
+     "Right, the length of the gradient: flat when divided, falling when not.")
 display(Markdown(f"At e = {sizes[-1]} the largest of 32 weights is {largest['q·k / √e'][-1]:.2f} with the division and {largest['q·k'][-1]:.2f} "
                  f"without; the gradient is {slopes['q·k / √e'][-1] / slopes['q·k'][-1]:.1f} times smaller without it."))
 assert largest["q·k"][-1] > 0.8 and largest["q·k / √e"][-1] < 0.3 and slopes["q·k"][-1] < slopes["q·k / √e"][-1] / 2
@@ -166,6 +167,8 @@ show_source(PlainAttention.forward, PlainAttention.backward)
 #
 # **Predict before you run.** What loss does the model without a mask reach? (The texts have 32 throws. At how many of its 32 positions
 # is the answer to be seen?)
+#
+# (`minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other settings here.)
 
 # %%
 class Unmasked:
@@ -266,7 +269,10 @@ assert np.mean(models["without"][1][-10:]) < np.mean(models["with the mask"][1][
 # **Step 1**, with $c$ for the scale: $S_{ij} = c\sum_m Q_{im} K_{jm}$. A number $Q_{im}$ meets all keys, with slope $c\,K_{jm}$; a number
 # $K_{jm}$ meets all queries, with slope $c\,Q_{im}$:
 #
-# $$dQ_{im} = c \sum_j dS_{ij} K_{jm} \;\Rightarrow\; dQ = c\; dS\, K \qquad\qquad dK_{jm} = c \sum_i dS_{ij} Q_{im} \;\Rightarrow\; dK = c\; dS^\top Q$$
+# $$\begin{aligned}
+# dQ_{im} &= c \sum_j dS_{ij} K_{jm} &&\text{so}\quad dQ = c\; dS\, K\\
+# dK_{jm} &= c \sum_i dS_{ij} Q_{im} &&\text{so}\quad dK = c\; dS^\top Q
+# \end{aligned}$$
 #
 # **And the mask?** A hidden pair has $P_{ij} = 0$, so $dS_{ij} = 0$ by itself, and it contributes to nothing. Backward needs no mask of its
 # own.
@@ -308,8 +314,8 @@ assert all(np.allclose(gradient[3:], 0) for gradient in gradients)
 # Position 2 has one query: one row of $dQ$. It read the positions 0, 1 and 2: their keys and values answer for what it wrote. Positions 3
 # and 4 it never saw.
 #
-# Two agreeing derivations by the same person prove little. So the slope is measured, as in lesson 3, and beside it for three mistakes that
-# people make:
+# Two derivations by the same hand prove little when they agree. So the slope is measured, as in lesson 3: for the right backward, and for
+# three mistakes that people make.
 
 # %%
 def variant(mistake):
@@ -317,12 +323,12 @@ def variant(mistake):
         forward = staticmethod(lambda q, k, v: PlainAttention(softmax).forward(q, k, v))
         @staticmethod
         def backward(dy, cache):
-            q, k, v, p, _, c = (x[0, 0] if isinstance(x, np.ndarray) and x.ndim == 4 else x for x in cache)
-            dY = dy[0, :, 0]
-            dP = dY @ v.T
-            dS = p * (dP - (dP * p).sum(0 if mistake == "D sums over queries" else 1, keepdims=True))
-            dQ, dK = c * dS @ k, dS.T @ q * (1 if mistake == "dK without the scale" else c)
-            dV = (p if mistake == "dV without the transpose" else p.T) @ dY
+            *matrices, _, c = cache
+            Q, K, V, P, dY = (x[0, 0] for x in (*matrices, dy.swapaxes(1, 2)))     # one text, one head
+            dP = dY @ V.T
+            dS = P * (dP - (dP * P).sum(0 if mistake == "D sums over queries" else 1, keepdims=True))
+            dQ, dK = c * dS @ K, dS.T @ Q * (1 if mistake == "dK without the scale" else c)
+            dV = (P if mistake == "dV without the transpose" else P.T) @ dY
             return tuple(x[None, :, None] for x in (dQ, dK, dV))
     return Variant
 
@@ -433,8 +439,9 @@ show(pictures.weights({f"head {i}": head for i, head in enumerate(heads)}, quest
 right = np.array([[q[:-1] == f.split()[0] for f in facts] for q in questions])
 many, wanted, _ = lookups(np.random.default_rng(99), rows=200)
 share = (model(many)[:, 8:].argmax(-1) == wanted[:, 8:]).mean()
-display(Markdown(f"The weight on the right fact, by head: {', '.join(f'{head[right].mean():.2f}' for head in heads)} (evenly spread over the "
-                 f"facts it would be {1 / 8:.2f} at most). Of 1,600 questions in new texts {share:.1%} are answered rightly; a guess is right in 12.5 %."))
+by_head = ", ".join(f"{head[right].mean():.2f}" for head in heads)
+display(Markdown(f"The weight on the right fact, by head: {by_head} (evenly spread over the facts it would be {1 / 8:.3f}). Of "
+                 f"{wanted[:, 8:].size:,} questions in new texts {share:.1%} are answered rightly; a guess is right in {1 / 8:.1%}."))
 assert share > 0.97 and (said == targets[0, 8:]).all() and max(head[right].mean() for head in heads) > 0.5
 
 # %% [markdown]
@@ -464,8 +471,9 @@ keys = rng.standard_normal((50, max(sizes), e))
 keys[:, 0] = queries = rng.standard_normal((50, e))        # key 0 equals the query
 products = (keys @ queries[:, :, None])[..., 0]
 matched = {name: [softmax.forward(products[:, :n] / np.sqrt(by))[0][:, 0].mean() for n in sizes] for name, by in zip(scores, (e, D), strict=True)}
-show(pictures.sharpness(curves, matched, sizes), alt="Left, sorted weights of random queries: falling steeply for the root of e, almost flat for the root of D. "
-     "Right, the weight of a perfectly matching key over the number of keys: near 1 throughout for the root of e, falling from 0.7 to near 0 for the root of D.")
+show(pictures.sharpness(curves, matched, sizes),
+     alt="Left, sorted weights of random queries: falling steeply for the root of e, almost flat for the root of D. Right, the weight of a "
+     "perfectly matching key over the number of keys: near 1 throughout for the root of e, falling from 0.7 to near 0 for the root of D.")
 
 # %%
 at = sizes.index(1024)
@@ -515,9 +523,9 @@ assert min(steps["√D"]) > max(steps["√e"]) and grown["√D"] > grown["√e"]
 
 # %% [markdown]
 # So the honest answer is: on this task √D costs time, not the result. The heads begin too flat, they get small gradients while they
-# are, and the weights have to grow first. Where training is long enough, the model repairs the formula. But two things can't be
-# repaired. A model that was trained with √e and is run with √D (or the other way round) computes something else, and that is what
-# happens to everybody who loads published weights into code that follows the slide:
+# are, and the weights have to grow first. Where training is long enough, the model repairs the formula. But two things
+# remain. A model that was trained with √e and is run with √D (or the other way round) computes something else, and that is what happens
+# to everybody who loads published weights into code that follows the slide:
 
 # %%
 model, losses = results["√e"][0]
@@ -529,7 +537,7 @@ for name, ops in tables.items():
 assert model.with_ops(tables["√D"]).forward(tokens, targets)[0] > 20 * model.forward(tokens, targets)[0]
 
 # %% [markdown]
-# And the cost grows with the number of heads, $\sqrt h$, so what a small experiment with two heads does not notice appears in the large
+# And the error grows with the number of heads, as $\sqrt h$: what a small experiment with two heads does not notice appears in the large
 # model.
 
 # %% [markdown]

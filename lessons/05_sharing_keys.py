@@ -112,8 +112,8 @@ def counted_flops(cached, prompt=64, more=64):
     return count.matmul
 
 again, kept = counted_flops(cached=False), counted_flops(cached=True)
-display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values {kept / 1e6:,.0f}: {again / kept:.0f} times less. "
-                 "The factor grows with the length of the text."))
+display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values it takes {kept / 1e6:,.0f}: "
+                 f"{again / kept:.0f} times less. The factor grows with the length of the text."))
 assert again > 30 * kept
 
 # %%
@@ -129,7 +129,8 @@ show_source(KVCache.begin, KVCache.extend)
 # $$\text{numbers in the cache} = 2 \cdot \text{layers} \cdot b \cdot t \cdot k \cdot e$$
 #
 # (Key heads and value heads are as many as each other, so we speak of key heads.) **Predict before you run.** Llama 1 7B has 32 layers,
-# 32 key heads and $e = 128$, with 2 bytes a number (the 16-bit format bf16). How much memory does *one token* take? How much does a text of 8,192 tokens take?
+# 32 key heads and $e = 128$, with 2 bytes a number (the 16-bit format bf16). How much memory does *one token* take? How much does a text
+# of 8,192 tokens take?
 
 # %%
 bf16 = memory.PRECISIONS["bf16"]
@@ -150,7 +151,7 @@ assert memory.kv_cache(llama1, 4, 8192, bf16) > memory.weights(llama1, bf16)
 # *The number of key heads stands in the formula, the number of query heads does not. Do they have to be equal?*
 #
 # No. Let $h$ be the number of query heads and $k$ the number of key heads, and let $g = h/k$ query heads share one key head (and its
-# values). The three ends of it have names:
+# values). Three cases have names:
 #
 # - $k = h$, $g = 1$: **multi-head attention**, MHA. Every query head has keys of its own.
 # - $1 < k < h$: **grouped-query attention**, GQA.
@@ -272,12 +273,15 @@ def slide(n, g):
     return [head // g for head in range(n)]
 
 cases = {"MHA, g = n": (32, 32), "Llama-3 8B": (32, 8), "Llama-3 70B": (64, 8), "Llama-3 405B": (128, 8), "MQA, g = 1": (32, 1)}
+def verdict(n, g):
+    missing = len(set(slide(n, g)) - set(range(g)))
+    if missing:
+        return f"and {missing} that don't exist: an error"
+    return "as it should" if slide(n, g) == reads(n, g) else "the others are never read"
+
 print("                  heads  groups   the slide's index uses")
 for name, (n, g) in cases.items():
-    used = sorted(set(slide(n, g)))
-    missing = len([c for c in used if c >= g])
-    verdict = f"and {missing} that don't exist: an error" if missing else "as it should" if slide(n, g) == reads(n, g) else "the others are never read"
-    print(f"{name:14}  {n:7}  {g:6}   {len([c for c in used if c < g]):2} of {g:2} groups, {verdict}")
+    print(f"{name:14}  {n:7}  {g:6}   {len(set(slide(n, g)) & set(range(g))):2} of {g:2} groups, {verdict(n, g)}")
 assert set(slide(32, 8)) == {0, 1, 2, 3} and set(slide(32, 32)) == {0}
 
 # %%
@@ -358,16 +362,16 @@ for name, model in models.items():
 assert (by_group_norm[2:] == 0).all() and (by_group_norm[:2] > 0).all()
 
 # %% [markdown]
-# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by as much (section 8). That makes
-# it a mistake that survives. The model trains; it is another one than you think, GQA with 2 groups that pays for 4. It is found out when
-# the weights meet other code:
+# Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by about as much (section 8).
+# That makes it a mistake that survives. The model trains; it is another one than you think, GQA with 2 groups that pays for 4. It is
+# found out when the weights meet other code:
 
 # %%
 model = models["right index"]
 wrong = model.with_ops(tables["the slide's"])
 right_loss, wrong_loss = loss_on_new_tales(model), loss_on_new_tales(wrong)
-display(Markdown(f"The model that was trained with the right index has a loss of {right_loss:.2f} nats a letter on new tales. The same weights, run with the "
-                 f"slide's index: {wrong_loss:.2f}."))
+display(Markdown(f"The model that was trained with the right index has a loss of {right_loss:.2f} nats a letter on new tales. "
+                 f"The same weights, run with the slide's index: {wrong_loss:.2f}."))
 assert wrong_loss > right_loss + 0.3
 
 # %% [markdown]
@@ -387,7 +391,8 @@ assert wrong_loss > right_loss + 0.3
 # %%
 llama3 = minillm.Config.preset("llama3-8b")
 kinds = {f"{name} (k = {k})": llama3.replace(num_kv_heads=k) for name, k in (("MHA", 32), ("GQA", 8), ("MQA", 1))}
-t, lines, numbers = 8192, ["| | parameters | FLOPs of a token, forward | of these attention's products | cache, 8,192 tokens |", "|---|---|---|---|---|"], {}
+lines = ["| | parameters | FLOPs of a token, forward | of these attention's products | cache, 8,192 tokens |", "|---|---|---|---|---|"]
+t, numbers = 8192, {}
 for name, config in kinds.items():
     bill = of_model(config, 1, t)
     scores = bill.work["layers", "attention", "forward"].matmul
@@ -398,9 +403,10 @@ display(Markdown("\n".join(lines)))
 
 # %%
 first = numbers[next(iter(numbers))]
-show(pictures.shares({name: {what: row[what] / first[what] for what in first} for name, row in numbers.items()}, "share of multi-head attention's"),
-     alt="Bars in percent of multi-head attention. Parameters and FLOPs of GQA and MQA are about a tenth below it; the cache of GQA is 25 percent, that of "
-     "MQA 3 percent.")
+relative = {name: {what: row[what] / first[what] for what in first} for name, row in numbers.items()}
+show(pictures.shares(relative, "share of multi-head attention's"),
+     alt="Bars in percent of multi-head attention. Parameters and FLOPs of GQA and MQA are about a tenth below it; the cache of GQA is 25 "
+     "percent, that of MQA 3 percent.")
 assert numbers["GQA (k = 8)"]["cache"] * 4 == first["cache"] and numbers["MQA (k = 1)"]["cache"] * 32 == first["cache"]
 assert all(row[what] > 0.85 * first[what] for row in numbers.values() for what in ("parameters", "FLOPs"))
 
@@ -411,10 +417,10 @@ assert all(row[what] > 0.85 * first[what] for row in numbers.values() for what i
 # %%
 tokens = [int(10**x) for x in np.linspace(3, 7, 30)]
 device, weights = 80e9, memory.weights(llama3, bf16)
-show(pictures.cache_sizes(tokens, {name: [memory.kv_cache(config, 1, n, bf16) / 1e9 for n in tokens] for name, config in kinds.items()},
-                          {"the weights": weights / 1e9, "a device of 80 GB": device / 1e9}),
-     alt="Size of the cache over the number of tokens, both axes logarithmic: three parallel lines, MHA highest, GQA a quarter of it, MQA a 32nd. MHA "
-     "crosses the size of the weights at some 30,000 tokens, GQA at four times as many.")
+gigabytes = {name: [memory.kv_cache(config, 1, n, bf16) / 1e9 for n in tokens] for name, config in kinds.items()}
+show(pictures.cache_sizes(tokens, gigabytes, {"the weights": weights / 1e9, "a device of 80 GB": device / 1e9}),
+     alt="Size of the cache over the number of tokens, both axes logarithmic: three parallel lines, MHA highest, GQA a quarter of it, MQA a "
+     "32nd. MHA crosses the size of the weights at some 30,000 tokens, GQA at four times as many.")
 for name, config in kinds.items():
     fit = (device - memory.weights(config, bf16)) / memory.kv_cache(config, 1, 1, bf16)
     print(f"{name:14} {fit:12,.0f} tokens fit beside the weights: {fit / 8192:7,.1f} texts of 8,192")
@@ -465,12 +471,13 @@ for name, losses in starts.items():
     print(f"{name}: loss on new tales {', '.join(f'{loss:.3f}' for loss in losses)}; mean {np.mean(losses):.3f}")
 spread = max(max(losses) - min(losses) for losses in starts.values())
 gap = np.mean(starts["MQA"]) - np.mean(starts["MHA"])
-display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'} than MHA; two starts of the same model differ by up to {spread:.3f}."))
+display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'} than MHA; two starts of the same model differ by up to "
+                 f"{spread:.3f}."))
 
 # %% [markdown]
 # A difference that is not clearly larger than that between two starts is not a finding, and a model of this size and this little training can't
-# settle the question. Published comparisons at the size of billions find MQA slightly worse than MHA and GQA with 8 groups close to MHA: which is
-# why the larger Llamas chose 8.
+# settle the question. Published comparisons on models of billions of parameters find MQA somewhat worse than MHA, and GQA with 8 groups close
+# to MHA (see the further reading); the Llamas with shared keys have 8.
 
 # %% [markdown]
 # ## Exercises of this lesson
@@ -484,8 +491,8 @@ display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'}
 #
 # <details><summary>1. Why can a model without a causal mask not keep its keys and values when the text grows?</summary>
 #
-# In such a model (an encoder) every position reads every other, also later ones. A new token changes the vectors of all positions, and with them all keys and values
-# from the second block on.
+# In such a model (an encoder) every position reads every other, also later ones. A new token changes the vectors of all positions, and
+# with them all keys and values from the second block on.
 # </details>
 #
 # <details><summary>2. A model has 48 query heads and 6 key heads. Which key head does query head 20 read, and which with the slide's

@@ -25,7 +25,7 @@ def stub(exercise: Exercise) -> str:
         return exercise.stub
     functions = [definition(exercise.name, name, function) for name, function in exercise.functions.items()]
     body = "\n\n\n".join(functions)
-    shapes = [word for word in ("Bool", "Float", "Int") if f"{word}[" in body]
+    shapes = [word for word in ("Bool", "Float", "Int", "Integer") if f"{word}[" in body]
     others = [f"from collections.abc import {', '.join(found)}\n" for found in
               [[word for word in ("Callable", "Iterator", "Mapping", "Sequence") if f"{word}[" in body or f": {word}" in body]] if found]
     others += ["from typing import Any\n"] if "Any" in re.findall(r"\w+", body) else []

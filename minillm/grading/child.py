@@ -23,7 +23,7 @@ from .wire import HEAD, opened, pack, sealed, unpack
 
 # What a student's file can import: all of it is loaded before the file is, because afterwards nothing can be.
 PARTS = ("numpy", "numpy.fft", "numpy.lib.stride_tricks", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random", "numpy.testing", "numpy.typing")
-STANDARD = ("abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
+STANDARD = ("__future__", "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
             "decimal", "enum", "fractions", "functools", "gc", "hashlib", "heapq", "inspect", "io", "itertools", "json", "logging", "math", "numbers",
             "operator", "os", "pathlib", "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "timeit", "traceback",
             "types", "typing", "unicodedata", "warnings", "weakref", "zlib")

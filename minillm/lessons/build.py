@@ -175,7 +175,7 @@ def refuse_bad(source: Path, notebook: Any, size: int) -> None:
                 raise ValueError(f"{where} has a picture without alt text: show it with minillm.plot.show(figure, alt=…).")
 
 
-PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+|[A-Z]:\\\\Users\S*")
+PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+")
 
 
 def text_of(output: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from minillm import exercises
 from minillm.exercises.solutions import solution
-from minillm.grading import checking, child
+from minillm.grading import checking, child, wire
 from minillm.grading.caller import Answer, failed
 from minillm.grading.checking import Prepared, Verdict
 
@@ -26,7 +26,7 @@ def prepared(name: str, check: str, seed: int) -> list[Prepared]:
 def sent(value):
     """A value as it arrives on the other side of the pipe."""
     arrays: list = []
-    return child.unpack(child.pack(value, arrays), arrays)
+    return wire.unpack(wire.pack(value, arrays), arrays)
 
 
 def answer(functions, each: Prepared, filename: str) -> Answer:
@@ -50,7 +50,7 @@ def verdicts(name: str, source: str | dict, seed: int = 0) -> dict[str, Verdict]
         for check in exercise.checks:
             cases = prepared(name, check.name, seed)
             answers = [answer(functions, each, filename) for each in cases]
-            judged[check.name] = checking.judge(check.name, cases, answers, name, advice, check.tolerance, excluded)
+            judged[check.name] = checking.judge(check.name, cases, answers, name, advice, check.tolerance, excluded, check.says)
             if judged[check.name].status == "passed":
                 excluded |= checking.shown_by(cases)
     return judged
@@ -91,6 +91,11 @@ def wrong_submissions() -> list[Wrong]:
         for entry in runpy.run_path(str(path))["WRONG"]:
             found.append(Wrong(path.stem, entry["name"], entry.get("source") or edited(path.stem, entry), entry["fails"], entry["diagnosis"]))
     return found
+
+
+@functools.cache
+def of_wrong(wrong: Wrong, seed: int = 0) -> dict[str, Verdict]:
+    return verdicts(wrong.exercise, wrong.source, seed)
 
 
 def edited(exercise: str, entry: dict) -> str:

@@ -25,12 +25,12 @@ def derived(name: str) -> str:
     parts = [part for module in sources for part in parts_of(module, exercise.FUNCTIONS)]
     body = "\n\n\n".join(part for part in parts if part.startswith(("def ", "class ")))
     constants = "\n".join(part for part in parts if not part.startswith(("def ", "class ", "import ", "from ")))
-    imports = [part for part in parts if part.startswith(("import ", "from ")) and part != "import numpy as np"]
-    shapes = [word for word in ("Bool", "Float", "Int") if f"{word}[" in body]
-    imports += ["import numpy as np"] if "np." in body + constants or shapes else []
-    imports += [f"from jaxtyping import {', '.join(shapes)}"] if shapes else []
+    imports = [part for part in parts if part.startswith(("import ", "from ")) and not part.endswith("import numpy as np") and "jaxtyping" not in part]
     imports += ["from typing import Any"] if "Any" in body else []
-    return "\n\n".join(each for each in ("\n".join(sorted(imports)), constants, f"\n{body}\n") if each).lstrip("\n")
+    shapes = [word for word in ("Bool", "Float", "Int", "Integer") if f"{word}[" in body]
+    arrays = ["import numpy as np"] if "np." in body + constants else []
+    arrays += [f"from jaxtyping import {', '.join(shapes)}"] if shapes else []
+    return "\n\n".join(each for each in ("\n".join(sorted(imports)), "\n".join(arrays), constants, f"\n{body}\n") if each).lstrip("\n")
 
 
 def parts_of(module, functions) -> list[str]:

@@ -17,6 +17,7 @@ from ..classes import late as lateness
 from ..classes import run
 from ..classes import secret as secrets
 from ..classes.points import Graded, Result, number
+from ..sandbox import RANK
 from .page import marked, plain
 from .student import notes, split
 
@@ -125,6 +126,8 @@ def make(path: Path, assignment: int | None, secret: Path | None, late: Path | N
     exercises = run.chosen(assignment)
     if late:
         lateness.read(late)                      # a mistake in it is told here, not there
+    if sandbox is not None and sandbox not in RANK:
+        raise ValueError(f"There is no sandbox {sandbox!r}; there are {', '.join(RANK)}.")
     if secret is None:
         raise ValueError("Name the class's secret with --secret FILE (it is made if it is missing): the zip takes a copy, and a regrade needs the same.")
     key, _ = secrets.read(secret)

@@ -18,14 +18,12 @@ def relative_error(claimed, measured):
     return 0.0 if n == 0 else np.linalg.norm(claimed - measured) / n
 '''),
     dict(name="divides by the step once", fails="slopes", diagnosis="divided by δ, not 2δ", of="flat", edits=[("(plus - minus) / step / 2", "(plus - minus) / step")]),
-    dict(name="precedence: / 2 * step", fails="slopes", diagnosis=None, of="nditer", edits=[("np.vdot(dy, y1 - y0) / (2 * step)", "np.vdot(dy, y1 - y0) / 2 * step")]),
+    dict(name="precedence: / 2 * step", fails="slopes", diagnosis="a constant factor", of="nditer", edits=[("np.vdot(dy, y1 - y0) / (2 * step)", "np.vdot(dy, y1 - y0) / 2 * step")]),
     dict(name="the upstream is left out", fails="slopes", diagnosis="upstream forgotten", of="in_place", edits=[("(y * dy).sum()", "y.sum()")]),
     dict(name="minus before plus", fails="slopes", diagnosis="sign", of="flat", edits=[("(plus - minus)", "(minus - plus)")]),
     dict(name="moves stay where they are", fails="coupled", diagnosis="numbers not put back", of="flat",
          edits=[("        moved = flat.copy()\n        moved[i] += step", "        moved = flat\n        moved[i] += step"),
                 ("        moved = flat.copy()\n        moved[i] -= step", "        moved = flat\n        moved[i] -= 2 * step")]),
-    dict(name="adds and takes away again, in x itself", fails="slopes", diagnosis=None, of="in_place",
-         edits=[("        x[i] = old + step\n", "        x[i] += step\n"), ("        x[i] = old - step\n", "        x[i] -= 2 * step\n"), ("        x[i] = old\n", "        x[i] += step\n")]),
     dict(name="forgets to put numbers back", fails="coupled", diagnosis="numbers not put back", of="in_place",
          edits=[("    def f():", "    x = np.array(x)\n\n    def f():"), ("        x[i] = old\n", "")]),
     dict(name="moves the whole array", fails="slopes", diagnosis="all numbers moved at once", source='''
