@@ -108,7 +108,8 @@ def ablations(panels: Mapping[str, Mapping[str, Sequence[float]]], whole: Sequen
     longest = len(whole[0])
     for axes, (title, curves) in zip(panels_axes, panels.items(), strict=True):
         for i, losses in enumerate(whole):
-            axes.plot(*smoothed(losses, window), color="black", linewidth=2.5 if i == 0 else 1, label=None if i else f"the whole block, {len(whole)} seeds")
+            name = None if i else f"the whole block, {len(whole)} seeds"
+            axes.plot(*smoothed(losses, window), color="black", linewidth=1 if i else 2.5, label=name)
         for (name, losses), colour in zip(curves.items(), COLOURS[:6]):
             steps, means = smoothed(losses, window)
             axes.plot(steps, means, color=colour, linewidth=1.5, label=name)
