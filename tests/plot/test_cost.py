@@ -52,7 +52,8 @@ def test_memory_has_curves_over_tokens_and_levels_across():
 
 @pytest.mark.parametrize("made", [
     cost.shares({"a": {"x": 1, "y": 2}}), cost.beyond_six_nd([16, 32], {"a": [0.1, 0.2]}, {}, {}),
-    cost.processors([1, 2], {"s": [1, 2]}, {"s": [1, 2]}), cost.memory([1, 2], {"a": [1, 2]}, {"b": 3})], ids=["shares", "6ND", "processors", "memory"])
+    cost.processors([1, 2], {"s": [1, 2]}, {"s": [1, 2]}), cost.memory([1, 2], {"a": [1, 2]}, {"b": 3})],
+    ids=["shares", "6ND", "processors", "memory"])
 def test_every_picture_can_be_saved(made):
     file = io.BytesIO()
     save(made, file, format="png")
