@@ -77,6 +77,7 @@ def test_a_tier_in_which_the_trial_gets_something_is_not_offered(monkeypatch):
 
 @LINUX
 def test_a_program_that_is_not_there_is_told_and_not_taken(monkeypatch):
+    monkeypatch.setattr(nurseries, "_nurseries", {})              # none that was started before counts
     monkeypatch.setattr(nurseries, "bubblewrap", lambda: ["/nowhere/bwrap"])
     assert "can't be started" in sandbox.failing("bubblewrap")
     monkeypatch.setattr(nurseries, "bubblewrap", lambda: ["/bin/false"])
