@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help demo test test-slow test-oracles test-gpu wheel-check bench doctor clean
+.PHONY: help demo learn lessons exercises test test-slow test-oracles test-gpu wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -16,6 +16,12 @@ help:            ## this list
 
 demo: .venv/installed            ## from nothing to a model that tells stories, in under three minutes
 	$(BIN)/minillm demo
+
+learn: .venv/installed           ## the first exercise: a check that is red until you have written it
+	$(BIN)/minillm exercises check
+
+exercises: .venv/installed       ## (for authors) make the stubs in exercises/ anew from the reference
+	$(BIN)/python -m minillm.exercises.stubs
 
 test: .venv/installed            ## the default tests, in parallel (a few minutes)
 	$(BIN)/python -m pytest -n auto
@@ -42,6 +48,11 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
+	$(BIN)/python -m benchmarks.grading
+
+lessons: .venv/installed         ## build the notebooks of the lessons that have changed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'
+	$(BIN)/python -m minillm.lessons build
 
 doctor: .venv/installed          ## what this machine has, and what is missing
 	$(BIN)/minillm doctor

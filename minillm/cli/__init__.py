@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from minillm.cli import evaluate, flops, memory, profile, tokenizer
+from minillm.cli import evaluate, exercises, flops, grade, lessons, memory, profile, tokenizer
 
 SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
 
@@ -96,8 +96,13 @@ COMMANDS = Group(
     demo=demo,
     doctor=doctor,
     evaluate=evaluate.evaluate,
+    exercises=Group("Exercises: write the parts of a language model yourself, with checks that say what went wrong.", list=exercises.listed,
+                    check=exercises.check, watch=exercises.watch, hint=exercises.hint, next=exercises.following, reset=exercises.reset,
+                    update=exercises.update, start=exercises.start, build=exercises.build),
     flops=flops.flops,
     generate=generate,
+    grade=grade.grade,
+    lessons=lessons.lessons,
     memory=memory.memory,
     profile=profile.profile,
     train=Flexible(train),

@@ -1,8 +1,10 @@
 """Every picture of minillm: one style, in colours that colour-blind readers can tell apart.
 
-matplotlib is loaded when a picture is made.
+matplotlib is loaded when a picture is made. The pictures of a lesson are in a file of their own; `show` puts one into a notebook.
 """
 
+import html
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,27 @@ def figure(columns: int = 1, width: float = 6.4, height: float = 4.0) -> tuple[A
     return made, list(axes)
 
 
-def save(made: Any, path: str | Path, **options: Any) -> None:
+def save(made: Any, path: str | Path | io.BytesIO, **options: Any) -> None:
     import matplotlib
     with matplotlib.rc_context(STYLE):
         made.savefig(path, **options)
+
+
+def show(made: Any, alt: str, dots_per_inch: int = 110) -> None:
+    """Puts a picture into a notebook, as a PNG of modest size. alt: what is to be seen, in a sentence, for those who can't see it. It is
+    the picture's own alt text where the viewer knows that (nbconvert), and folded below it, as JupyterLab does not."""
+    from IPython.display import display
+    from PIL import Image
+    if not alt.strip():
+        raise ValueError("A picture in a lesson needs its `alt`: a sentence that says what is to be seen.")
+    full, file = io.BytesIO(), io.BytesIO()
+    save(made, full, format="png", dpi=dots_per_inch)
+    palette = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)   # a third of the bytes, and nobody sees it
+    palette.save(file, "PNG", optimize=True)                                            # and nothing but the picture is in the file
+    width = round(made.get_figwidth() * 100)                                            # as wide on every screen
+    display({"image/png": file.getvalue(), "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
+    words = f"<details><summary>The picture in words</summary>{html.escape(alt)}</details>"
+    display({"text/html": words, "text/plain": alt}, raw=True)
 
 
 def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:

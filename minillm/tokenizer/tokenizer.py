@@ -56,14 +56,18 @@ class Tokenizer:
                 raise ValueError("A special token can't be the empty string.")
             self.tokens[i] = name.encode()
         self.holes = {i for i, token in enumerate(self.tokens) if token is None}
-        self._cache = PieceCache(model.encode_piece)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._cache = PieceCache(self.model.encode_piece)
+        self._integers = np.arange(self.vocab_size).astype(object)
 
     def __getstate__(self) -> dict:                          # for a spawned process: what it knows it can work out again
-        return {name: value for name, value in vars(self).items() if name != "_cache"}
+        return {name: value for name, value in vars(self).items() if name not in ("_cache", "_integers")}
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        self._cache = PieceCache(self.model.encode_piece)
+        self._prepare()
 
     def __repr__(self) -> str:
         return f"Tokenizer({type(self.model).__name__}, {self.vocab_size} tokens, pattern {self.pattern.name or self.pattern.source!r})"
@@ -104,7 +108,7 @@ class Tokenizer:
                add_special_tokens: bool = False) -> list[int]:
         """The ids of a text. A special token's name inside the text is refused, unless it is allowed (then it is that
         token) or no longer disallowed (then it is text like any other)."""
-        ids = self.encode_to_array(text, allowed_special, disallowed_special).tolist()
+        ids = self.listed(self.encode_to_array(text, allowed_special, disallowed_special))
         return [*self.prefix, *ids, *self.suffix] if add_special_tokens else ids
 
     def encode_to_array(self, text: str, allowed_special: Special = (), disallowed_special: Special = "all") -> np.ndarray:
@@ -118,7 +122,11 @@ class Tokenizer:
         policy = (list(allowed_special) if allowed_special != "all" else "all",
                   list(disallowed_special) if disallowed_special != "all" else "all")
         found = spread(_encode_texts, (self, policy), batches(texts, TASK), processes)
-        return [ids for data, lengths in found for ids in cut_up(np.frombuffer(data, np.uint32), lengths)]
+        return [self.listed(ids) for data, lengths in found for ids in cut_up(np.frombuffer(data, np.uint32), lengths)]
+
+    def listed(self, ids: np.ndarray) -> list[int]:
+        """ids.tolist(), where equal ids are one Python integer: twice as fast, and 8 bytes an id where there were 40."""
+        return self._integers.take(ids).tolist()
 
     def encode_iterable(self, chunks: Iterable[str], allowed_special: Special = (), disallowed_special: Special = "all") -> Iterator[int]:
         """The ids of a text that comes in chunks, cut anywhere: a generator that never holds the whole text."""
@@ -238,6 +246,6 @@ def _encode_texts(shared: tuple, texts: list[str]) -> tuple[bytes, list[int]]:
     return b"".join(encoded), [len(ids) // 4 for ids in encoded]
 
 
-def cut_up(ids: np.ndarray, lengths: Sequence[int]) -> Iterator[list[int]]:
+def cut_up(ids: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
     ends = list(accumulate(lengths))
-    return (ids[start:end].tolist() for start, end in zip([0, *ends], ends))
+    return (ids[start:end] for start, end in zip([0, *ends], ends))

@@ -30,7 +30,7 @@ MUTANTS = [
     *of("embedding.py",
         ("equal ids stand in any order", 'xp(dy).argsort(ids, kind="stable")', "xp(dy).lexsort((xp(dy).arange(ids.size)[::-1], ids))",
          OPERATIONS + "test_a_row_of_an_embedding_sums_its_places_in_their_order"),
-        ("the rows aren't sorted with the ids", "sorted=ids[order], order=order.astype", "sorted=ids[order], order=np.sort(order).astype", AGREES),
+        ("the rows aren't sorted with the ids", "sorted=ids[order], order=order.astype", "sorted=ids[order], order=xp(dy).sort(order).astype", AGREES),
         ("the gradient is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given")),
     *of("positions.py",

@@ -1,0 +1,28 @@
+"""Wrong accounts of a model, as students write them."""
+
+WRONG = [
+    dict(name="MHA's matrices", fails="parameters", diagnosis="keys and values of every query head", of="shapes", edits=[("(d, k * e), (d, k * e)", "(d, h * e), (d, h * e)")]),
+    dict(name="4 d²", fails="parameters", diagnosis="four d × d matrices", of="formula", edits=[("2 * d * e * (h + k) + 3 * d * f", "4 * d * d + 3 * d * f")]),
+    dict(name="no output projection", fails="parameters", diagnosis="output projection forgotten", of="shapes", edits=[(", (h * e, d)", "")]),
+    dict(name="K and V as one", fails="parameters", diagnosis="keys, but no values", of="shapes", edits=[("(d, k * e), (d, k * e)", "(d, k * e)")]),
+    dict(name="up and down", fails="parameters", diagnosis="two matrices in the feed-forward layer", of="formula", edits=[("3 * d * f", "2 * d * f")]),
+    dict(name="4 d for the feed-forward layer, as in GPT", fails="parameters", diagnosis=None, of="formula", edits=[("3 * d * f", "8 * d * d")]),
+    dict(name="no norms", fails="parameters", diagnosis="norms forgotten", of="formula", edits=[("+ 2 * d)", ")"), ("d * (1 + v", "d * (0 + v")]),
+    dict(name="no last norm", fails="parameters", diagnosis="final norm forgotten", of="formula", edits=[("d * (1 + v", "d * (v"), ("(2 - bool(tied))", "(2 - bool(tied))")]),
+    dict(name="LayerNorm's biases", fails="parameters", diagnosis="norms with a bias", of="formula", edits=[("+ 2 * d)", "+ 4 * d)"), ("d * (1 + v", "d * (2 + v")]),
+    dict(name="always tied", fails="parameters", diagnosis="output matrix forgotten", of="shapes", edits=[("    if not tied:\n        total += v * d\n", "")]),
+    dict(name="never tied", fails="tied", diagnosis="tied matrix counted twice", of="shapes", edits=[("    if not tied:\n        total += v * d\n", "    total += v * d\n")]),
+    dict(name="MACs", fails="forward", diagnosis="a multiply-add counted once", of="formula", edits=[("h, k, e, f, t) // 3", "h, k, e, f, t) // 6")]),
+    dict(name="no attention", fails="forward", diagnosis="attention's own products forgotten", of="shapes", edits=[("            flops += h * (2 * e * keys + 2 * keys * e)\n", "")]),
+    dict(name="scores only", fails="forward", diagnosis="only one of attention's two products", of="shapes", edits=[("(2 * e * keys + 2 * keys * e)", "(2 * e * keys)")]),
+    dict(name="t²", fails="forward", diagnosis="causal mask ignored", of="shapes", edits=[("keys = query + 1", "keys = t")]),
+    dict(name="query keys", fails="forward", diagnosis="a query doesn't see itself", of="shapes", edits=[("keys = query + 1", "keys = query")]),
+    dict(name="k heads of scores", fails="forward", diagnosis="key heads for query heads in attention", of="shapes", edits=[("flops += h * (2", "flops += k * (2")]),
+    dict(name="no logits", fails="forward", diagnosis="logits forgotten", of="shapes", edits=[("return flops + 2 * t * d * v", "return flops")]),
+    dict(name="one-hot embedding", fails="forward", diagnosis="embedding counted as a product", of="shapes", edits=[("return flops + 2 * t * d * v", "return flops + 4 * t * d * v")]),
+    dict(name="a float", fails="forward", diagnosis=None, of="formula", edits=[("h, k, e, f, t) // 3", "h, k, e, f, t) / 3")]),
+    dict(name="once forward, once backward", fails="training", diagnosis="backward as much as forward", of="shapes", edits=[("return forward + 2 * forward", "return forward + forward")]),
+    dict(name="backward alone", fails="training", diagnosis="backward as much as forward", of="shapes", edits=[("return forward + 2 * forward", "return 2 * forward")]),
+    dict(name="2ND", fails="six_nd", diagnosis="2ND", of="shapes", edits=[("return 6 * n * tokens", "return 2 * n * tokens")]),
+    dict(name="6e0", fails="six_nd", diagnosis=None, of="shapes", edits=[("return 6 * n * tokens", "return 6.0 * n * tokens")]),
+]
