@@ -173,7 +173,9 @@ show_source(PlainAttention.forward, PlainAttention.backward)
 # **Predict before you run.** What loss does the model without a mask reach? (The texts have 32 throws. At how many of its 32 positions
 # is the answer to be seen?)
 #
-# (`minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other settings here.)
+# (A model runs on a table of operations, as lesson 0 showed: `REFERENCE` is the library's, and `REFERENCE.replace(attention=…)` the same with
+# another attention. `minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other
+# settings here.)
 
 # %%
 class Unmasked:

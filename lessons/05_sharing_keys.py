@@ -536,8 +536,8 @@ display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'}
 #
 # <details><summary>5. Sharing saves no FLOPs in the scores. Why then does decoding get faster?</summary>
 #
-# Decoding one token does about one multiplication for each number of the cache that it reads, and reading is the slower of the two. Fewer bytes,
-# less waiting.
+# In multi-head attention, decoding one token does one multiplication for each number of the cache that it reads, and the reading takes
+# longer than the multiplication. Fewer bytes, less waiting.
 # </details>
 
 # %% [markdown]
