@@ -17,8 +17,7 @@ from pathlib import Path
 
 from .. import files
 from ..exercises import HERE as DEFINITIONS
-from ..exercises import Exercise, load, names
-from ..exercises.solutions import solution
+from ..exercises import Exercise, load, names, variants
 from ..exercises.stubs import stub
 from .folder import CONFTEST
 
@@ -46,10 +45,7 @@ def build(assignment: int, out: Path, secret: bytes | None = None) -> list[str]:
 
 def variant(name: str, secret: bytes | None) -> Exercise:
     """The exercise, or what a class with this secret is asked in its place."""
-    if secret is None:
-        return load(name)
-    from ..exercises import variants
-    return variants.variant(load(name), secret)
+    return load(name) if secret is None else variants.variant(load(name), secret)
 
 
 def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
@@ -66,7 +62,9 @@ def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
     for exercise in course:
         made = stub(exercise)
         recorded.record(exercise, made, folder / "minillm" / "exercises" / "recorded" / f"{exercise.name}.npz")
-        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else solution(exercise.name), "utf-8")
+        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else variants.solution(exercise), "utf-8")
+        if exercise is not load(exercise.name):                  # a variant: its statement and hints are its own
+            (folder / "minillm" / "exercises" / f"{exercise.name}.toml").write_text(variants.as_toml(exercise), "utf-8")
     (folder / "minillm" / "exercises" / "released.json").write_text("{}\n")
     (folder / "setup.cfg").write_text(SETUP, "utf-8")
     (folder / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools>=68"]\nbuild-backend = "setuptools.build_meta"\n', "utf-8")
