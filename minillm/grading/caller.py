@@ -121,6 +121,7 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str) -> Heard:
                     heard.stopped = heard.stopped or "time"
         finally:
             heard.code, heard.seconds = child.end()
+        os.set_blocking(output, False)                            # what it has printed is there; nobody is waited for
         while len(heard.printed) <= limits.printed_kilobytes << 10 and (data := output_file.read(1 << 16)):
             heard.printed += data
     if len(heard.printed) > limits.printed_kilobytes << 10:       # whether or not the answer came first: a regrade must say the same

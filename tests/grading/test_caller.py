@@ -126,6 +126,14 @@ def test_what_goes_too_far_is_a_sentence(body, problem, message, monkeypatch):
     assert answer.problem == problem and re.search(message, answer.message), answer
 
 
+def test_who_leaves_a_process_behind_where_it_can_does_not_stop_the_grader():
+    """Without the filter: a process that has left its group holds the pipes, and nobody waits for it."""
+    source = ("import os, time\ndef f():\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(8)\n        os.write(1, b'still here')\n"
+              "        os._exit(0)\n    print('gone')\n    return 1")
+    [answer] = ask(source, [call("f")], sandbox=Sandbox("unfiltered"))
+    assert answer.values.get("result") == 1 and answer.printed == "gone\n" or answer.problem == "error"        # who isn't root can't fork there
+
+
 def test_answers_that_are_too_large_together_are_too_large():
     answers = ask("import numpy as np\ndef f():\n    return np.ones(50_000)", [call("f")] * 4, BRIEF)
     assert [each.problem for each in answers] == [None, None, "form", "form"]
