@@ -19,7 +19,7 @@ from ..classes import secret as secrets
 from ..classes.points import Graded, Result, number
 from ..sandbox import RANK
 from .page import marked, plain
-from .student import notes, split
+from .student import likely, notes, split
 
 PACKAGE = Path(minillm.__file__).parent
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
@@ -71,8 +71,7 @@ def test(exercise, i: int, j: int, graded: Graded, visibility: str) -> dict:
 def said(graded: Graded) -> str:
     called, found = split(graded)
     lines = [f"It checks that {graded.title}.", f"Called: {called}" if called else "", found]
-    if graded.verdict.diagnosis:
-        lines.append(f"Likely: {graded.verdict.diagnosis}. {graded.verdict.advice or ''}".rstrip())
+    lines.append(" ".join(likely(graded) or ()).strip())
     if graded.by_hand is not None:
         lines.append(f"Points set by hand: {graded.by_hand}")
     return plain("\n".join(line for line in lines if line))
