@@ -102,7 +102,8 @@ def test_a_diagnosis_must_explain_every_wrong_case():
 
 
 def test_single_numbers_have_no_factor():
-    assert diagnose([fault(np.float64(3.0), np.float64(2.1)), fault(np.float64(1.0), np.float64(2.9)), fault(np.float64(1.7), np.float64(2.9))]) is None
+    assert diagnose([fault(np.float64(3.0), np.float64(2.1)), fault(np.float64(1.0), np.float64(2.9)),
+                     fault(np.float64(1.7), np.float64(2.9))]) is None
 
 
 def test_another_form_is_left_to_the_message():

@@ -13,7 +13,8 @@ from minillm.ops import REFERENCE
 from minillm.training.metrics import read
 
 SHAPE = dict(vocab_size=40, d_model=24, num_layers=2, num_heads=4, num_kv_heads=2, d_ff=32, max_seq_len=16)
-TINY = dict(separate="blank-line", batch_size=3, order="random", vocab_size=300, d_model=16, num_layers=2, num_heads=2, num_kv_heads=2, d_ff=24, max_seq_len=32,
+TINY = dict(separate="blank-line", batch_size=3, order="random", vocab_size=300, d_model=16, num_layers=2, num_heads=2, num_kv_heads=2, d_ff=24,
+            max_seq_len=32,
             steps=5, lr=3e-3, warmup_steps=2, evaluate_every=4, evaluate_batches=2, checkpoint_every=3)
 
 
@@ -51,7 +52,8 @@ def assert_same(mine, theirs, tolerance=1e-9):
         np.testing.assert_allclose(mine[1][name], theirs[1][name], rtol=tolerance, atol=tolerance * np.abs(theirs[1][name]).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("changes", [{}, {"num_kv_heads": 1, "tied": True}, {"norm": "layernorm", "positions": "sinusoidal", "feed_forward": "gelu"},
+@pytest.mark.parametrize("changes", [{}, {"num_kv_heads": 1, "tied": True},
+                                     {"norm": "layernorm", "positions": "sinusoidal", "feed_forward": "gelu"},
                                      {"norm": "layernorm", "norm_bias": True, "attention_bias": True, "feed_forward_bias": True}], ids=str)
 def test_a_model_on_right_functions_has_the_reference_s_loss_and_gradients(folder, trusting, changes):
     config = Config(**SHAPE | changes)
@@ -65,9 +67,11 @@ def test_in_float32_it_stays_float32(folder, trusting):
     mine, theirs = (losses_and_gradients(Config(**SHAPE), ops, "float32") for ops in (student_ops(folder).ops, REFERENCE))
     assert_same(mine, theirs, 2e-5)
     rng = np.random.default_rng(0)
-    x, (rope, attention) = rng.normal(size=(2, 5, 4, 6)).astype("float32"), (getattr(student_ops(folder).ops, name) for name in ("rope", "attention"))
+    x, (rope, attention) = rng.normal(size=(2, 5, 4, 6)).astype("float32"), (getattr(student_ops(folder).ops, name) for name in ("rope",
+        "attention"))
     turned, cache = rope.forward(x)
-    assert turned.dtype == rope.backward(x, cache)[0].dtype == attention.forward(x, x, x)[0].dtype == np.float32, "the student's cosines are float64"
+    assert turned.dtype == rope.backward(x, cache)[0].dtype == attention.forward(x, x,
+        x)[0].dtype == np.float32, "the student's cosines are float64"
 
 
 def test_rows_of_several_documents_are_attended_to_one_by_one(folder, trusting):
@@ -86,7 +90,8 @@ def test_the_runs_of_a_row():
 
 
 @pytest.mark.parametrize("changes, options, note", [
-    ({"sliding_window": 4}, {}, "attention: it was asked for a window"), ({"rope_pairing": "interleaved"}, {}, "rope: channels are paired as 'interleaved'"),
+    ({"sliding_window": 4}, {}, "attention: it was asked for a window"),
+    ({"rope_pairing": "interleaved"}, {}, "rope: channels are paired as 'interleaved'"),
     ({}, {"label_smoothing": 0.1}, "cross_entropy: label smoothing"), ({}, {"z_loss": 0.1}, "cross_entropy: label smoothing and z-loss")])
 def test_what_an_exercise_leaves_out_the_reference_does_and_that_is_told_once(folder, trusting, changes, options, note):
     students = student_ops(folder)
@@ -125,7 +130,8 @@ def test_adapted_operations_pass_the_gradient_check(folder):
 
 
 def test_what_a_model_needs():
-    assert set(needed(Config(**SHAPE))) == {"linear", "embedding", "cross_entropy", "softmax", "attention", "rmsnorm", "rope", "swiglu"} & set(askable())
+    assert set(needed(Config(**SHAPE))) == {"linear", "embedding", "cross_entropy", "softmax", "attention", "rmsnorm", "rope",
+                                            "swiglu"} & set(askable())
     assert "softmax" not in needed(Config(**SHAPE), own=("attention",)), "attention of one's own has its own softmax"
     assert not {"rmsnorm", "rope", "swiglu"} & set(needed(Config(**SHAPE | dict(norm="layernorm", positions="sinusoidal", feed_forward="gelu"))))
 
@@ -137,7 +143,8 @@ def test_only_what_passes_all_its_checks_is_used_and_the_rest_has_a_reason(folde
     for name in askable().values():
         (folder / f"{name}.py").unlink()
     (folder / "rmsnorm.py").write_text(solution("rmsnorm"))
-    (folder / "swiglu.py").write_text("def forward(gate, up):\n    raise NotImplementedError('swiglu.forward')\ndef backward(dy, cache):\n    raise NotImplementedError\n")
+    (folder / "swiglu.py").write_text("def forward(gate, up):\n    raise NotImplementedError('swiglu.forward')\ndef backward(dy, cache):\n    "
+                                      "raise NotImplementedError\n")
     (folder / "rope.py").write_text(solution("rope").replace("-2 * np.arange", "-1 * np.arange"))
     students = student_ops(folder)
     assert students.own == ("rmsnorm",)
@@ -150,7 +157,8 @@ def test_only_what_passes_all_its_checks_is_used_and_the_rest_has_a_reason(folde
 
 def test_a_backward_that_looks_at_the_last_forward_is_not_used(folder, trusting):
     """It passes all checks: there, no other forward comes between."""
-    source = solution("rmsnorm").replace("return x * r * w, (x, w, r)", "global LAST\n    LAST = x, w, r\n    return x * r * w, ()").replace("x, w, r = cache", "x, w, r = LAST")
+    source = solution("rmsnorm").replace("return x * r * w, (x, w, r)",
+                                         "global LAST\n    LAST = x, w, r\n    return x * r * w, ()").replace("x, w, r = cache", "x, w, r = LAST")
     assert "LAST = x" in source and "= LAST" in source
     (folder / "rmsnorm.py").write_text(source)
     assert student_ops(folder).others["rmsnorm"] == LEANS
@@ -164,9 +172,11 @@ def test_a_wrong_folder_is_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("name, old, new, said", [
-    ("rmsnorm", "    return x * r * w, (x, w, r)", "    if x.ndim == 3 and x.shape[1] == 12:\n        return np.zeros((x.shape[0] // 0, 1)), 0\n    return x * r * w, (x, w, r)",
+    ("rmsnorm", "    return x * r * w, (x, w, r)",
+     "    if x.ndim == 3 and x.shape[1] == 12:\n        return np.zeros((x.shape[0] // 0, 1)), 0\n    return x * r * w, (x, w, r)",
      r"Your rmsnorm.forward raised ZeroDivisionError.*in layers.0, called with x?float64 \(3, 12, 24\).*rmsnorm.py, line \d+: return np.zeros"),
-    ("rmsnorm", "    return x * r * w, (x, w, r)", "    return (x * r * w)[:2], (x, w, r)", r"Your rmsnorm.forward returned float64 \(2, 12, 24\) in layers.0, where floats of the shape \(3, 12, 24\)"),
+    ("rmsnorm", "    return x * r * w, (x, w, r)", "    return (x * r * w)[:2], (x, w, r)",
+     r"Your rmsnorm.forward returned float64 \(2, 12, 24\) in layers.0, where floats of the shape \(3, 12, 24\)"),
     ("rmsnorm", "    return dx, dw", "    return dx[0], dw", r"Your rmsnorm.backward returned float64"),
     ("rmsnorm", "    return dx, dw", "    return dx", r"must return a tuple of 2 gradients"),
     ("rmsnorm", "    return x * r * w, (x, w, r)", "    return x * r * w", "returned no pair")])
@@ -215,7 +225,9 @@ def test_train_on_one_s_own_operations_ends_with_both_curves(folder, trusting, t
 
 
 def test_an_operation_that_raises_in_the_middle_of_training_is_a_sentence(folder, trusting, train, tmp_path):
-    source = solution("rmsnorm").replace("    return x * r * w, (x, w, r)", "    calls.append(1)\n    if len(calls) > 40:\n        x[None].no_such_thing\n    return x * r * w, (x, w, r)")
+    source = solution("rmsnorm").replace("    return x * r * w, (x, w, r)",
+                                         "    calls.append(1)\n    if len(calls) > 40:\n        x[None].no_such_thing\n    return x * r * w, (x, "
+                                         "w, r)")
     (folder / "rmsnorm.py").write_text(source + "\n\ncalls = []\n")
     said = train("--ops", folder, "--out", tmp_path / "run", code=1)
     assert "Your rmsnorm.forward raised AttributeError" in said and "rmsnorm.py, line" in said and "x[None].no_such_thing" in said
