@@ -108,11 +108,11 @@ def whose(recipe: Recipe, ops: Path) -> Any:
     from minillm.grading.student_ops import needed, student_ops
     print(f"Checking the exercises in {ops}.")
     students = student_ops(ops)
-    used = needed(recipe.model, students.own)
+    used, instead = needed(recipe.model, students.own), "Missing" if students.alone else "The reference's"
     print(f"Yours: {', '.join(name for name in students.own if name in used) or 'none yet'}.")
     for name in used:
         if name in students.others:
-            print(f"The reference's: {name}, because {students.others[name]}.")
+            print(f"{instead}: {name}, because {students.others[name]}.")
     return students
 
 

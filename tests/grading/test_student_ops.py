@@ -1,5 +1,9 @@
 """A student's functions in the real model: the model's numbers stay the same, and what goes wrong is a sentence."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from minillm import Config, Transformer, cli, exercises
@@ -240,3 +244,25 @@ def test_nothing_of_one_s_own_is_nothing_to_train_on(folder, trusting, train, tm
     assert "None of your exercises" in train("--ops", folder, "--out", tmp_path / "run", code=1)
     assert "There is no folder" in train("--ops", tmp_path / "nowhere", "--out", tmp_path / "run", code=1)
     assert "run on the CPU" in train("--ops", folder, "--out", tmp_path / "run", "--device", "cuda", code=1)
+
+
+@pytest.mark.slow
+def test_in_a_class_s_copy_training_begins_when_all_that_the_model_needs_is_there(tmp_path):
+    """There is no reference for what is asked: nothing stands in, and nothing is compared."""
+    from minillm.practice import pack
+    asked, folder, text = pack.build(4, tmp_path / "pack"), tmp_path / "pack", tmp_path / "text.txt"
+    text.write_text("\n\n".join(f"the quick brown fox number {i} jumps over the lazy dog, {i * i} times" for i in range(60)))
+    tiny = [word for name, value in (TINY | {"data": text, "steps": 2}).items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+    def train(out):
+        return subprocess.run([sys.executable, "-P", "-m", "minillm", "train", "--ops", "exercises", *tiny, "--out", str(tmp_path / out)], cwd=folder,
+                              env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True)
+
+    told = train("before")
+    assert told.returncode == 1 and "needs 3 operations that you have still to write: rmsnorm (not started); rope (not started); swiglu (not started)" in told.stderr
+    for name in asked:
+        (folder / "exercises" / f"{name}.py").write_text(solution(name), "utf-8")
+    told = train("after")
+    assert told.returncode == 0, told.stderr
+    assert "there is no reference to compare with" in told.stdout and not (tmp_path / "after" / "reference").exists()
+    assert len(read(tmp_path / "after" / "metrics.jsonl")) == 2
