@@ -84,11 +84,13 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
     else:
         from minillm.grading import side_by_side
-        both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter, lambda: print("Now the same with the reference's operations."))
+        both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter,
+                                  lambda: print("Now the same with the reference's operations."))
         outcome = both.mine
     result = outcome.result
     if result.stopped_by:
-        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume{'' if ops is None else f' --ops {ops}'}")
+        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} "
+              f"--resume{'' if ops is None else f' --ops {ops}'}")
         return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
