@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help demo learn lessons exercises test test-slow test-oracles wheel-check bench doctor clean
+.PHONY: help demo learn lessons exercises test test-slow test-oracles test-gpu wheel-check bench doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -32,6 +32,13 @@ test-slow: .venv/installed       ## the tests marked slow
 test-oracles: .venv/installed    ## comparisons with PyTorch and transformers (skipped where they aren't installed)
 	$(BIN)/python -m pytest -n auto -rs -m oracle
 
+test-gpu: .venv/installed        ## on an NVIDIA GPU: the tests of the kernels there, then again under compute-sanitizer
+	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/kernels
+	for tool in memcheck racecheck initcheck synccheck; do \
+	  MINILLM_TEST_DEVICE=cuda MINILLM_UNCHECKED=1 compute-sanitizer --tool $$tool --error-exitcode 9 --target-processes application-only \
+	    $(BIN)/python -m pytest -q -x tests/kernels/test_operations.py tests/kernels/test_attention.py tests/kernels/test_cross_entropy.py \
+	    tests/kernels/test_updates.py tests/kernels/test_training.py || exit 1; done
+
 wheel-check: .venv/installed     ## build the wheel, install it in a fresh place, and use it from there
 	$(BIN)/python tests/wheel_check.py
 
@@ -41,6 +48,7 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
+	$(BIN)/python -m benchmarks.grading
 
 lessons: .venv/installed         ## build the notebooks of the lessons that have changed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'

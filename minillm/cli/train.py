@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
@@ -49,7 +49,8 @@ def command(arguments: list[str]):
     defaults = Flags(Model(**vars(recipe.model)), Text(**vars(recipe.data)), Training(**vars(recipe.training)))
 
     def train(flags: Annotated[Flags, OmitArgPrefixes, AvoidSubcommands] = defaults, out: Path = Path("runs/model"), preset: str = DEFAULT,
-              config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu") -> int:
+              config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu",
+              ops: Path | None = None) -> int:
         """Train a model. Without any flag: llama-nano on the tales, in about a minute.
 
         Args:
@@ -59,31 +60,58 @@ def command(arguments: list[str]):
             resume: go on with the run in --out, from its last checkpoint
             threads: how many at once (default: one a core)
             device: cpu or cuda
+            ops: your exercises: the model runs on your functions wherever their checks pass; then once more on the reference, to compare
         """
-        return carry_out(changed(recipe, defaults, flags), out, resume, threads, device)
+        return carry_out(changed(recipe, defaults, flags), out, resume, threads, device, ops)
 
     return train
 
 
-def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, device: str) -> int:
+def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, device: str, ops: Path | None = None) -> int:
     if threads is not None:
         from minillm.arrays import set_num_threads
         set_num_threads(threads)
+    if ops is not None and device != "cpu":
+        raise ValueError("Your own operations are NumPy's, so they run on the CPU: leave out --device cuda, or leave out --ops.")
+    students = None if ops is None else whose(recipe, ops)
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
-    outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(),
-                  meter=lambda: Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32")))
+    def meter() -> Meter:
+        return Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
+
+    both = None
+    if students is None:
+        outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
+    else:
+        from minillm.grading import side_by_side
+        both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter, lambda: print("Now the same with the reference's operations."))
+        outcome = both.mine
     result = outcome.result
     if result.stopped_by:
-        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume")
+        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume{'' if ops is None else f' --ops {ops}'}")
         return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
     print(outcome.speed)
     if outcome.normal:
         print(f"Is it normal? {outcome.normal}")
+    for told in [] if both is None else [both, *students.notes]:
+        print(told)
     if outcome.prepared.tokenizer is not None:
         print(f"Let it write: minillm generate {out}")
     return 0
+
+
+def whose(recipe: Recipe, ops: Path) -> Any:
+    """The table with the student's operations; says which they are, and why others aren't."""
+    from minillm.grading.student_ops import needed, student_ops
+    print(f"Checking the exercises in {ops}.")
+    students = student_ops(ops)
+    used = needed(recipe.model, students.own)
+    print(f"Yours: {', '.join(name for name in students.own if name in used) or 'none yet'}.")
+    for name in used:
+        if name in students.others:
+            print(f"The reference's: {name}, because {students.others[name]}.")
+    return students
 
 
 def asked_for(arguments: list[str]) -> Recipe:

@@ -53,7 +53,10 @@ def ask(source: str, cases: Sequence[Case], limits: Limits = Limits(), filename:
     tier = (sandbox or own()).tier
     for attempt in range(ATTEMPTS):
         try:
-            heard = listen(request(source, cases, filename), len(cases), limits, tier, fresh=attempt > 0)
+            time.sleep(attempt ** 2 / 4)
+            heard = listen(request(source, cases, filename), len(cases), limits, tier)
+            if heard.killed and heard.seconds < limits.seconds and attempt + 1 < ATTEMPTS:
+                raise Trouble("the system killed a process")
             return answers(heard, len(cases), limits)
         except (OSError, MemoryError) as problem:
             trouble = f"The grader couldn't run it: {problem}"
@@ -78,8 +81,13 @@ class Heard:
     code: int = 0
     seconds: float = 0.0
 
+    @property
+    def killed(self) -> bool:
+        """By nobody of us: memory may have been short, through no fault of the student's. Who does it to themselves will do it again."""
+        return self.code == -signal.SIGKILL and self.stopped is None
 
-def listen(sent: bytes, count: int, limits: Limits, tier: str, fresh: bool = False) -> Heard:
+
+def listen(sent: bytes, count: int, limits: Limits, tier: str) -> Heard:
     """A child's whole life, from outside."""
     heard, buffer = Heard(), bytearray()
     reply, replying = os.pipe()
@@ -88,7 +96,7 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str, fresh: bool = Fal
         with open(replying, "wb"), open(printing, "wb"), tempfile.TemporaryFile() as file:
             file.write(sent)
             file.seek(0)
-            child = nurseries.child(tier, (file.fileno(), printing, replying), {"seconds": limits.seconds, "megabytes": limits.megabytes}, fresh)
+            child = nurseries.child(tier, (file.fileno(), printing, replying), {"seconds": limits.seconds, "megabytes": limits.megabytes})
         both.register(reply_file, selectors.EVENT_READ)
         both.register(output_file, selectors.EVENT_READ)
         deadline = time.monotonic() + PATIENCE
@@ -114,6 +122,10 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str, fresh: bool = Fal
             heard.code, heard.seconds = child.end()
         while len(heard.printed) <= limits.printed_kilobytes << 10 and (data := output_file.read(1 << 16)):
             heard.printed += data
+    if len(heard.printed) > limits.printed_kilobytes << 10:       # whether or not the answer came first: a regrade must say the same
+        heard.stopped = "printed"
+    elif len(heard.messages) == count:
+        heard.stopped = "done"
     if not heard.began:
         raise Trouble("a child ended before it began" if heard.stopped is None else "a child didn't begin in time")
     return heard
@@ -137,7 +149,7 @@ def take(buffer: bytearray, heard: Heard, limits: Limits) -> None:
 def answers(heard: Heard, count: int, limits: Limits) -> list[Answer]:
     """One for each case: those that came, and for the others why they didn't."""
     printed = plain(heard.printed[:limits.printed_kilobytes << 10].decode("utf-8", "replace"), 4000)
-    made = [understood(*each) for each in heard.messages[:count]]
+    made = [understood(*each) for each in heard.messages[:count] if heard.stopped != "printed"]
     if made and made[0].everywhere:
         made = made[:1] * count
     missing = Answer(**why(heard, limits)) if len(made) < count else None

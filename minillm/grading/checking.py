@@ -1,7 +1,9 @@
 """One check of one exercise: cases drawn, the reference asked, the student's answers compared, and what went wrong named."""
 
+import functools
 import hashlib
 import hmac
+import types
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,7 +15,8 @@ from ..exercises import Exercise
 from ..exercises.exercise import Case, Check
 from . import child
 from .caller import Answer, Limits, ask
-from .compare import difference, fair
+from .compare import difference, fair, untouched
+from .diagnoses import Fault, diagnose
 from .nurseries import Sandbox
 
 
@@ -44,11 +47,17 @@ def generator(secret: bytes, exercise: str, check: str, student: str) -> np.rand
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
+@functools.cache
+def provided(name: str, source: str) -> types.ModuleType:
+    """What is handed in, made once for all the mistakes that are tried with it."""
+    return child.module(name, source, f"<{name}>")
+
+
 def performed(functions: Mapping[str, Callable], case: Case) -> dict[str, Any]:
     """The case with functions of ours, in this process, on copies."""
     from dataclasses import asdict
     values = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in case.values.items()}
-    values |= {name: child.module(name, source, f"<{name}>") for name, source in case.provided.items()}
+    values |= {name: provided(name, source) for name, source in case.provided.items()}
     results = child.perform(functions, [asdict(step) for step in case.steps], values)
     return {name: results[name] for name in (*case.compared, *case.may_change)}
 
@@ -84,9 +93,10 @@ def fair_to(case: Case, tolerance: float | None) -> float:
 
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
-          tolerance: float | None = None, excluded: Set[str] = frozenset()) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right.
-    `excluded`: mistakes that a check which was passed would have shown."""
+          tolerance: float | None = None, excluded: Set[str] = frozenset(), says: str | None = None) -> Verdict:
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right: one of the exercise's own
+    mistakes, else one that can be seen from the numbers. `excluded`: mistakes that a check which was passed would have shown. `says`: the
+    check's own word on what a failure of it means, where there is no diagnosis."""
     printed = answers[0].printed if answers else ""
     found = [(each, answer, fault_of(each, answer, tolerance)) for each, answer in zip(prepared, answers, strict=True)]
     faults = [(each, answer, fault) for each, answer, fault in found if fault]
@@ -98,7 +108,10 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
     named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
-    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else None, printed)
+    if named is None and not any(answer.problem for _, answer, _ in faults):
+        seen = diagnose([Fault(each.case, each.expected, answer.values, fair_to(each.case, tolerance)) for each, answer, _ in faults])
+        named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else says, printed)
 
 
 def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str | None:
@@ -110,7 +123,7 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
     differences = (difference(answer.values.get(name), expected, name, fair_to(case, tolerance)) for name, expected in prepared.expected.items())
     told = next((each for each in differences if each), None)
     changed = [name for name, value in case.values.items() if name not in (*case.may_change, *prepared.expected, *case.provided)
-               and difference(answer.values.get(name), value, name, 0.0)]
+               and not untouched(answer.values.get(name), value)]
     warned = f"{' and '.join(changed)} {'was' if len(changed) == 1 else 'were'} changed: your function must leave what it is given as it was."
     return "\n".join([told] * bool(told) + [warned] * bool(changed)) or None
 
@@ -168,7 +181,7 @@ def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Genera
     limits, advice = Limits(exercise.seconds, exercise.megabytes), {wrong.name: wrong.advice for wrong in exercise.mistakes}
     prepared = recorded.prepared(exercise, check) if exercise.recorded else prepare(exercise, check, rng)
     answers = ask(source, [each.case for each in prepared], limits, filename, sandbox)
-    verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded)
+    verdict = judge(check.name, prepared, answers, exercise.name, advice, check.tolerance, excluded, check.says)
     if verdict.status == "passed":
         excluded |= shown_by(prepared)
         if exercise.recorded:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .wire import Foreign
+from .wire import Foreign, a
 
 TOLERANCE = 1e-4                                                  # where nothing is known of what was asked
 NOTHING = 1e-12                                                   # a number that should be 0 may be this far from it: float64 rounds, too
@@ -38,13 +38,22 @@ def difference(answer: Any, expected: Any, name: str = "the result", tolerance: 
             return f"{name} must be {kind(expected)}; it is {kind(answer)}."
         numbers = [each for each in expected if isinstance(each, float | np.floating)]
         shared = typical(np.array(numbers, np.float64)) if numbers else None
-        parts = (difference(a, e, f"{name}[{i}]", tolerance, shared) for i, (a, e) in enumerate(zip(answer, expected, strict=True)))
+        parts = (difference(has, wants, f"{name}[{i}]", tolerance, shared) for i, (has, wants) in enumerate(zip(answer, expected, strict=True)))
         return next((part for part in parts if part), None)
     if isinstance(expected, dict):
         return different_tables(answer, expected, name, tolerance)
     if expected is None or isinstance(expected, str | bytes):
         return None if type(answer) is type(expected) and answer == expected else f"{name} must be {short(expected)}; it is {short(answer)}."
     return different_arrays(answer, np.asarray(expected), name, TOLERANCE if tolerance is None else tolerance, scale)
+
+
+def untouched(answer: Any, given: Any) -> bool:
+    """Is what was given still the same, to the bit?"""
+    if type(given) is np.ndarray and type(answer) is np.ndarray:
+        return given.dtype == answer.dtype and given.shape == answer.shape and given.tobytes() == answer.tobytes()
+    if isinstance(given, tuple | list) and type(given) is type(answer):
+        return len(given) == len(answer) and all(untouched(a, b) for a, b in zip(answer, given, strict=True))
+    return difference(answer, given, tolerance=0.0) is None
 
 
 def different_tables(answer: Any, expected: dict, name: str, tolerance: float | None) -> str | None:
@@ -88,9 +97,9 @@ def plain(answer: Any) -> np.ndarray | None:
 def far(answer: np.ndarray, expected: np.ndarray, tolerance: float, scale: float | None) -> np.ndarray:
     """Where floats differ by more than they may. NaN is far from everything."""
     with np.errstate(all="ignore"):
-        a, e = answer.astype(np.float64), expected.astype(np.float64)
-        scale = typical(e) if scale is None else scale
-        return np.where(np.isfinite(e), ~(np.abs(a - e) <= tolerance * (np.abs(e) + scale) + NOTHING), a != e)
+        found, right = answer.astype(np.float64), expected.astype(np.float64)
+        scale = typical(right) if scale is None else scale
+        return np.where(np.isfinite(right), ~(np.abs(found - right) <= tolerance * (np.abs(right) + scale) + NOTHING), found != right)
 
 
 def typical(numbers: np.ndarray) -> float:
@@ -107,11 +116,12 @@ def unequal(answer: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 # --- words --------------------------------------------------------------------------------------------------------------------
 
-def two_numbers(a: Any, b: Any) -> tuple[str, str]:
+def two_numbers(has: Any, wants: Any) -> tuple[str, str]:
     """With as many digits as it takes to tell them apart."""
-    if not isinstance(b, np.floating):
-        return str(a), str(b)
-    return next(((f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in (6, 9, 12) if f"{a:.{digits}g}" != f"{b:.{digits}g}"), (repr(float(a)), repr(float(b))))
+    if not isinstance(wants, np.floating):
+        return str(has), str(wants)
+    written = ((f"{has:.{digits}g}", f"{wants:.{digits}g}") for digits in (6, 9, 12, 17))
+    return next((pair for pair in written if pair[0] != pair[1]), (repr(has), repr(wants)))
 
 
 def kind(value: Any) -> str:
@@ -123,7 +133,7 @@ def kind(value: Any) -> str:
     if type(value) is np.ndarray:
         return f"an array of shape {value.shape}"
     names = {type(None): "None", bool: "a boolean", int: "a whole number", float: "a float", str: "a text", bytes: "bytes", dict: "a dict"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    return names.get(type(value), a(type(value).__name__))
 
 
 def short(value: Any) -> str:

@@ -51,8 +51,11 @@ def packages() -> list[str]:
 
 class Nursery:
     def __init__(self, tier: str):
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         before = bubblewrap() if tier == "bubblewrap" else []
+        try:
+            self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as problem:                                # macOS has no such sockets
+            raise Trouble(f"The tier {tier!r} can't be had here: {problem}") from None
         where = "/inside/nursery.py" if before else str(HERE / "nursery.py")
         with theirs, tempfile.TemporaryFile() as complaints:
             try:
@@ -82,7 +85,10 @@ class Nursery:
         self.process.wait()
 
     def child(self, descriptors: tuple[int, int, int], settings: dict) -> "Kept":
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as problem:
+            raise Trouble(f"No socket can be had: {problem}") from None
         with theirs:
             try:
                 socket.send_fds(self.control, [json.dumps(settings).encode()], [*descriptors, theirs.fileno()])
@@ -102,8 +108,9 @@ class Kept:
     def end(self) -> tuple[int, float]:
         """Kills it, if it still lives: its exit code (or minus its signal), and its seconds of CPU."""
         try:
-            with self.line, contextlib.suppress(BrokenPipeError):
-                self.line.send(b"k")
+            with self.line:
+                with contextlib.suppress(BrokenPipeError):        # there was no keeper; what the nursery said of it can still be read
+                    self.line.send(b"k")
                 told = json.loads(self.line.recv(4096) or b'{"problem": "its keeper has gone"}')
         except OSError as problem:
             told = {"problem": str(problem)}
@@ -132,19 +139,19 @@ class Once:
         return self.process.returncode, 0.0
 
 
-def child(tier: str, descriptors: tuple[int, int, int], settings: dict, fresh: bool = False) -> "Kept | Once":
+def child(tier: str, descriptors: tuple[int, int, int], settings: dict) -> Kept | Once:
     """A fresh child in this tier. Its descriptors are the request, its output, and its reply."""
-    return Once(descriptors, settings) if tier == "unfiltered" else nursery(tier, fresh).child(descriptors, settings)
+    return Once(descriptors, settings) if tier == "unfiltered" else nursery(tier).child(descriptors, settings)
 
 
 _nurseries: dict[str, Nursery] = {}
 _lock = threading.RLock()
 
 
-def nursery(tier: str, fresh: bool = False) -> Nursery:
-    """The tier's nursery of this process; `fresh`: a new one, after trouble."""
+def nursery(tier: str) -> Nursery:
+    """The tier's nursery of this process; a new one, if the last has gone."""
     with _lock:
-        if fresh and tier in _nurseries:
+        if tier in _nurseries and _nurseries[tier].process.poll() is not None:
             _nurseries.pop(tier).close()
         if tier not in _nurseries:
             _nurseries[tier] = Nursery(tier)

@@ -12,6 +12,7 @@ Where the kernel knows no filter, a child could reach its nursery; there, each c
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -102,6 +103,8 @@ def main(tier: str, number: int) -> None:
     try:
         from . import child, seccomp
         child.preload()
+        gc.collect()
+        gc.freeze()                                               # children copy no page to look for garbage among what we loaded
         visible = files() if tier == "limits" else []
         occupy_descriptors()
         enter(tier)

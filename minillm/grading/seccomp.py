@@ -63,9 +63,9 @@ def honoured() -> bool:
         try:
             only_compute()
             try:
-                os.close(os.open("/", os.O_RDONLY))
-            except PermissionError:
-                os._exit(0)
+                os.pipe()                                         # what nothing else would refuse
+            except OSError as refused:
+                os._exit(refused.errno != errno.EPERM)
         finally:
             os._exit(1)
     return os.waitpid(child, 0)[1] == 0

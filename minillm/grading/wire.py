@@ -26,11 +26,15 @@ class Foreign:
     what: str
 
 
+def a(name: str) -> str:
+    return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def pack(value, arrays: list) -> object:
     """A value as JSON; its arrays go to the list, and their places in the list into the JSON."""
     if type(value) is np.ndarray or isinstance(value, np.generic) and type(value) is value.dtype.type:
         if value.dtype.newbyteorder("=").str not in DTYPES:
-            return {"foreign": f"an array of {value.dtype}" if type(value) is np.ndarray else f"a {type(value).__name__}"}
+            return {"foreign": f"an array of {value.dtype}" if type(value) is np.ndarray else a(type(value).__name__)}
         arrays.append(np.array(value, value.dtype.newbyteorder("="), copy=True, order="C"))
         return {"array": len(arrays) - 1, "scalar": type(value) is not np.ndarray}
     if isinstance(value, tuple | list):
@@ -45,7 +49,7 @@ def pack(value, arrays: list) -> object:
         return {"plain": value}
     if type(value) is float:
         return {"float": repr(value)}                             # inf and nan aren't JSON
-    return {"foreign": f"a {type(value).__name__}"}
+    return {"foreign": a(type(value).__name__)}
 
 
 def unpack(packed: dict, arrays) -> object:

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def show_source(*things: Any) -> None:
     """Shows functions, classes or modules as they stand in the library, with highlighting."""
     for thing in things:
         thing = inspect.unwrap(thing)
-        source, file = inspect.getsource(thing).rstrip(), Path(inspect.getsourcefile(thing)).resolve()
+        source, file = textwrap.dedent(inspect.getsource(thing)).rstrip(), Path(inspect.getsourcefile(thing)).resolve()
         where = file.relative_to(PACKAGE.parent).as_posix() if PACKAGE in file.parents else file.name
         fence = "```" if "```" not in source else "````"
         try:
@@ -55,7 +56,7 @@ def folder() -> Path:
                      "repository, and run `minillm lessons` inside it.")
 
 
-def command(place: Path, browser: bool = True, port: int | None = None) -> list[str]:
+def command(place: Path, browser: bool = True, port: int | None = None, allow_root: bool = False) -> list[str]:
     """What opens JupyterLab on the first lesson. Its root is the project's folder, so that exercises/ can be edited there too."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise ValueError(f"JupyterLab, in which the lessons are read, is not installed. Try: {EXTRA}")
@@ -63,7 +64,8 @@ def command(place: Path, browser: bool = True, port: int | None = None) -> list[
     if first is None:
         raise ValueError(f"There are no notebooks in {place} yet. Build them: python -m minillm.lessons build")
     options = ["--ServerApp.root_dir", str(place.parent), "--LabApp.default_url", f"/lab/tree/{place.name}/{first}"]
-    return [sys.executable, "-m", "jupyterlab", *options, *["--no-browser"] * (not browser), *(["--port", str(port)] if port else [])]
+    flags = ["--no-browser"] * (not browser) + ["--allow-root"] * allow_root + (["--port", str(port)] if port else [])
+    return [sys.executable, "-m", "jupyterlab", *options, *flags]
 
 
 def environment() -> dict[str, str]:

@@ -175,12 +175,12 @@ def refuse_bad(source: Path, notebook: Any, size: int) -> None:
                 raise ValueError(f"{where} has a picture without alt text: show it with minillm.plot.show(figure, alt=…).")
 
 
-PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+|[A-Z]:\\\\Users\S*")
+PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/[^\s'\"`)]+")
 
 
 def text_of(output: Any) -> str:
     """All that a cell's output says in letters."""
-    return "\n".join([output.get("text", ""), *(str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/"))])
+    return "\n".join([output.get("text", ""), *(str(value) for kind, value in sorted(output.get("data", {}).items()) if kind.startswith("text/"))])
 
 
 def place_of(source: Path, i: int, cell: Any) -> str:

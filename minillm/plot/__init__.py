@@ -3,6 +3,7 @@
 matplotlib is loaded when a picture is made. The pictures of a lesson are in a file of their own; `show` puts one into a notebook.
 """
 
+import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def save(made: Any, path: str | Path | io.BytesIO, **options: Any) -> None:
 
 
 def show(made: Any, alt: str, dots_per_inch: int = 110) -> None:
-    """Puts a picture into a notebook, as a PNG of modest size. alt: what is to be seen, in a sentence, for those who can't see it."""
+    """Puts a picture into a notebook, as a PNG of modest size. alt: what is to be seen, in a sentence, for those who can't see it. It is
+    the picture's own alt text where the viewer knows that (nbconvert), and folded below it, as JupyterLab does not."""
     from IPython.display import display
     from PIL import Image
     if not alt.strip():
@@ -44,6 +46,8 @@ def show(made: Any, alt: str, dots_per_inch: int = 110) -> None:
     palette.save(file, "PNG", optimize=True)                                            # and nothing but the picture is in the file
     width = round(made.get_figwidth() * 100)                                            # as wide on every screen
     display({"image/png": file.getvalue(), "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
+    words = f"<details><summary>The picture in words</summary>{html.escape(alt)}</details>"
+    display({"text/html": words, "text/plain": alt}, raw=True)
 
 
 def grouped_bars(axes: Any, table: Mapping[str, Mapping[str, float]]) -> None:

@@ -9,16 +9,15 @@ student's own forward. packs.toml says where the library has each exercise's sol
 """
 
 import ast
+import functools
 import shutil
 import textwrap
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 from .. import files
 from ..exercises import HERE as DEFINITIONS
-from ..exercises import Exercise, load, names
-from ..exercises.solutions import solution
+from ..exercises import Exercise, load, names, variants
 from ..exercises.stubs import stub
 from .folder import CONFTEST
 
@@ -46,10 +45,7 @@ def build(assignment: int, out: Path, secret: bytes | None = None) -> list[str]:
 
 def variant(name: str, secret: bytes | None) -> Exercise:
     """The exercise, or what a class with this secret is asked in its place."""
-    if secret is None:
-        return load(name)
-    from ..exercises import variants
-    return variants.variant(load(name), secret)
+    return load(name) if secret is None else variants.variant(load(name), secret)
 
 
 def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
@@ -66,7 +62,9 @@ def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
     for exercise in course:
         made = stub(exercise)
         recorded.record(exercise, made, folder / "minillm" / "exercises" / "recorded" / f"{exercise.name}.npz")
-        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else solution(exercise.name), "utf-8")
+        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else variants.solution(exercise), "utf-8")
+        if exercise is not load(exercise.name):                  # a variant: its statement and hints are its own
+            (folder / "minillm" / "exercises" / f"{exercise.name}.toml").write_text(variants.as_toml(exercise), "utf-8")
     (folder / "minillm" / "exercises" / "released.json").write_text("{}\n")
     (folder / "setup.cfg").write_text(SETUP, "utf-8")
     (folder / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools>=68"]\nbuild-backend = "setuptools.build_meta"\n', "utf-8")
@@ -134,25 +132,22 @@ def without_idle_helpers(source: str, kept: set[str]) -> str:
     tree = ast.parse(source)
     names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and not node.name == "flops" and not imported(node.name):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and node.name != "flops" and node.name not in imported():
             lines = source.splitlines()
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             return without_idle_helpers("\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n", kept)
     return source
 
 
-def imported(name: str) -> bool:
-    """Does another file of the package, of those that a class is handed, import this name?"""
-    def imports(path: Path) -> Iterator[str]:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                yield from (each.name for each in node.names)
-
+@functools.cache
+def imported() -> frozenset[str]:
+    """The names that files of the package, of those that a class is handed, import from one another."""
     def handed_out(path: Path) -> bool:
         inside = path.relative_to(PACKAGE)
         return not any(inside == Path(each) or Path(each) in inside.parents for each in LEFT_OUT)
 
-    return any(name in set(imports(path)) for path in PACKAGE.rglob("*.py") if handed_out(path))
+    return frozenset(each.name for path in PACKAGE.rglob("*.py") if handed_out(path) for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                     if isinstance(node, ast.ImportFrom) for each in node.names)
 
 
 def with_docstring(source: str, docstring: str) -> str:

@@ -52,7 +52,7 @@ def verdicts(name: str, source: str | dict, seed: int = 0, mistakes: bool = True
         for check in exercise.checks:
             cases = prepared(name, check.name, seed, mistakes)
             answers = [answer(functions, each, filename) for each in cases]
-            judged[check.name] = checking.judge(check.name, cases, answers, name, advice, check.tolerance, excluded)
+            judged[check.name] = checking.judge(check.name, cases, answers, name, advice, check.tolerance, excluded, check.says)
             if judged[check.name].status == "passed":
                 excluded |= checking.shown_by(cases)
     return judged

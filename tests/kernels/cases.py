@@ -33,7 +33,7 @@ LARGER = [
            positions_and_packs=(((2, 3, 2, 32),), dict(positions=ids(2, 3, below=50)))),
     *cases("learned_positions", packs=(((2, 5, 24), (9, 24)),), wide=(((3, 2, 300), (2, 300)),),
            positions_and_packs=(((2, 5, 40), (9, 40)), dict(positions=ids(2, 5, below=9))), many=(((70, 3, 4), (3, 4)),)),
-    *cases("sinusoidal", packs=(((2, 5, 24),),), wide=(((3, 2, 301),),), positions_and_packs=(((2, 5, 40),), dict(positions=ids(5, below=900)))),
+    *cases("sinusoidal", packs=(((2, 5, 24),),), wide=(((3, 2, 301),),), positions_and_packs=(((2, 5, 40),), dict(positions=ids(5, below=900), theta=50.0))),
     *cases("softmax", packs=(((5, 24),),), many_rows=(((3, 7, 40),),), wide=(((3, 1100),),)),
     *cases("relu", **LONG), *cases("silu", **LONG), *cases("gelu", **LONG, tanh_packs=(((2, 40),), dict(tanh=True))),
     *cases("swiglu", long=(((3, 400), (3, 400)),), packs=(((2, 40), (2, 40)),)),

@@ -402,6 +402,25 @@ def test_blocks_can_not_wait_for_each_other():
             run("meet", (2,), (32,), x, y, module=module)
 
 
+@pytest.mark.parametrize("fence", ["__threadfence();", ""])
+def test_what_would_need_a_fence_is_refused_with_and_without_it(fence):
+    """The last of all blocks to arrive sums what the others left; and a thread reads what another of its block has just written."""
+    module = RawModule("""extern "C" __global__ void last(float* parts, int* arrived, float* sum) {
+        parts[blockIdx.x] = 1;
+        FENCE
+        if (atomicAdd(arrived, 1) == gridDim.x - 1) for (int i = 0; i < gridDim.x; i++) *sum += parts[i];
+    }
+    extern "C" __global__ void handed(volatile int* x, int* y) {
+        if (threadIdx.x == 0) { x[0] = 7; FENCE x[1] = 1; }
+        if (threadIdx.x == 1) y[0] = x[1] ? x[0] : 0;
+    }""".replace("FENCE", fence))
+    with emulator.settings(checked=True):
+        with pytest.raises(KernelError, match="Race: thread 0 of block 1 .* reads a byte of global memory that thread 0 of block 0 .* wrote"):
+            run("last", (2,), (1,), np.zeros(2, FLOAT), np.zeros(1, INT), np.zeros(1, FLOAT), module=module)
+        with pytest.raises(KernelError, match="Race: thread 1 .* reads a byte of global memory that thread 0 .* wrote"):
+            run("handed", (1,), (2,), np.zeros(2, INT), np.zeros(1, INT), module=module)
+
+
 def test_shared_memory_begins_as_nan():
     """So that what reads it too early computes nonsense in the fast build too."""
     module = RawModule("""extern "C" __global__ void early(float* x, float* y) {

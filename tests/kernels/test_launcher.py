@@ -1,5 +1,7 @@
 """A launch is held to what the .cu file says, and a wrong one is told in a sentence."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,14 @@ def test_every_kernel_of_every_file_can_be_read():
         kernels = parameters(path.name)
         assert len(kernels) == path.read_text().count('extern "C" __global__') > 0, path.name
         assert all(kernels.values())
+
+
+@pytest.mark.parametrize("path", sorted(source.CUDA.glob("*.cu")), ids=lambda path: path.name)
+def test_a_file_opens_with_what_it_computes_the_bytes_it_moves_and_its_launch_shape(path):
+    opening = path.read_text("utf-8").partition("#include")[0]
+    assert all(line.startswith("//") for line in opening.splitlines())
+    for word in (r"[=←Σ+]", r"\breads?\b", r"\bwrites?\b", r"\bbytes?\b", r"\bgrid: "):
+        assert re.search(word, opening), f"{path.name} doesn't say {word}"
 
 
 def test_sizes_are_filled_in_and_all_is_well(launch):

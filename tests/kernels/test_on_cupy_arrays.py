@@ -103,9 +103,10 @@ def test_the_norm_that_clips_is_waited_for_and_nothing_else():
 
 @pytest.mark.slow
 def test_the_tests_for_a_gpu_can_be_run():
-    """On the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
+    """All of them, carried to the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
     environment = os.environ | {"MINILLM_TEST_DEVICE": "standin"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_on_a_gpu.py"))]
+    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("device", "operations", "attention", "cross_entropy", "updates", "training")]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:]
 

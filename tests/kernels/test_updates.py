@@ -3,10 +3,11 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from kernels.device import KERNELS, TABLE, same_as_the_reference
 from kernels.memory import embedded, poisoned_outputs
 
 from minillm import updates
-from minillm.kernels import EMULATED, emulator
+from minillm.kernels import emulator
 from minillm.kernels import updates as kernel_updates
 
 SIZES = pytest.mark.parametrize("size", [1, 7, 64, 1021, 2052])
@@ -36,7 +37,7 @@ def test_adamw(size, offset, options):
     exact = [x.astype(float) for x in state]
     copy = embedded(np.full(size, np.nan, ml_dtypes.bfloat16), offset)
     for step in (1, 2, 50):
-        EMULATED.adamw(*state, step, 0.1, **options, copy=copy)
+        KERNELS.adamw(*state, step, 0.1, **options, copy=copy)
         updates.adamw(*exact, step, 0.1, **options)
     for mine, other in zip(state, exact, strict=True):
         assert np.allclose(mine, other, rtol=2e-5, atol=2e-6)
@@ -45,10 +46,21 @@ def test_adamw(size, offset, options):
 
 def test_adamw_leaves_the_gradients_alone_and_needs_no_copy():
     state, other = drawn(100), drawn(100)
-    EMULATED.adamw(*state, 3, 0.1)
-    EMULATED.adamw(*other, 3, 0.1, copy=np.zeros(100, ml_dtypes.bfloat16))
+    KERNELS.adamw(*state, 3, 0.1)
+    KERNELS.adamw(*other, 3, 0.1, copy=np.zeros(100, ml_dtypes.bfloat16))
     assert state[1].tobytes() == drawn(100)[1].tobytes()
     assert all(a.tobytes() == b.tobytes() for a, b in zip(state, other, strict=True))
+
+
+@pytest.mark.parametrize("sizes", [dict(THREADS=32, BLOCKS=2), dict(THREADS=1024, BLOCKS=1)], ids=str)
+def test_other_block_sizes_compute_the_same(sizes, monkeypatch):
+    for name, value in sizes.items():
+        assert hasattr(kernel_updates, name)
+        monkeypatch.setattr(kernel_updates, name, value)
+    for size in (7, 2052):
+        test_adamw(size, 0, ALL)
+        test_the_square_norm_is_accurate_and_repeats(size, 0)
+        test_cast_rounds_to_the_nearest(size, 0, ml_dtypes.bfloat16)
 
 
 @SIZES
@@ -56,20 +68,19 @@ def test_adamw_leaves_the_gradients_alone_and_needs_no_copy():
 def test_the_square_norm_is_accurate_and_repeats(size, offset):
     (x,) = drawn(size, 1, offset)
     x *= np.logspace(-3, 3, size, dtype=np.float32)
-    norm = EMULATED.square_norm(x)
+    norm = KERNELS.square_norm(x)
     assert norm.dtype == np.float64 and norm.shape == ()
     assert abs(norm - (x.astype(float)**2).sum()) <= 1e-6 * norm
-    assert EMULATED.square_norm(x).tobytes() == norm.tobytes()
+    assert KERNELS.square_norm(x).tobytes() == norm.tobytes()
 
 
 def test_the_square_norm_uses_many_blocks(monkeypatch):
     grids = []
-    launch = EMULATED.square_norm.__self__.launch
-    monkeypatch.setattr(EMULATED.square_norm.__self__, "launch", Recording(launch, grids))
+    monkeypatch.setattr(TABLE.updates, "launch", Recording(TABLE.launch, grids))
     (x,) = drawn(20_000, 1)
     for most, used in ((1024, 20), (3, 3)):
         monkeypatch.setattr(kernel_updates, "BLOCKS", most)
-        assert np.isclose(EMULATED.square_norm(x), (x.astype(float)**2).sum(), rtol=1e-7)
+        assert np.isclose(KERNELS.square_norm(x), (x.astype(float)**2).sum(), rtol=1e-7)
         assert grids[-2:] == [("square_sums", used), ("total", 1)]
 
 
@@ -91,7 +102,7 @@ def test_many_small_squares_are_not_lost_beside_a_large_one():
     """Summed in float32, the ones would vanish: 1e8 + 1 is 1e8 there."""
     x = np.ones(10_001, np.float32)
     x[0] = 1e4
-    assert abs(EMULATED.square_norm(x) - 100_010_000) <= 4
+    assert abs(KERNELS.square_norm(x) - 100_010_000) <= 4
 
 
 @SIZES
@@ -101,15 +112,15 @@ def test_cast_rounds_to_the_nearest(size, offset, dtype):
     (source,) = drawn(size, 1, offset)
     source[: min(4, size)] = np.array([1 + 2**-8, 1 + 3 * 2**-8, np.inf, -(1 + 2**-8)], np.float32)[:size]
     target = embedded(np.full(size, np.nan, dtype), offset)
-    EMULATED.cast(source, target)
+    KERNELS.cast(source, target)
     assert target.tobytes() == source.astype(dtype).tobytes()
 
 
 def test_clip_uses_the_kernel_of_the_square_norm():
     g = np.array([3, 4], np.float32)
-    norm, scale = EMULATED.clip(g, 1.0, in_place=False)
+    norm, scale = KERNELS.clip(g, 1.0, in_place=False)
     assert norm == 5 and np.isclose(scale, 0.2, rtol=1e-6) and g.tolist() == [3, 4]
-    EMULATED.clip(g, 1.0)
+    KERNELS.clip(g, 1.0)
     assert np.allclose(g, [0.6, 0.8], rtol=1e-6)
 
 
@@ -119,6 +130,6 @@ def test_clip_uses_the_kernel_of_the_square_norm():
 @pytest.mark.parametrize("size", [0, 5])
 def test_what_the_kernels_can_not_do_the_reference_does(update, size, recwarn):
     mine, other = ([x.astype(float) for x in drawn(size)] for _ in range(2))
-    one, two = update(EMULATED, mine), update(updates, other)
-    assert one is two is None or one == two
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(mine, other, strict=True))
+    one, two = update(KERNELS, mine), update(updates, other)
+    same_as_the_reference([one], [two])
+    same_as_the_reference(mine, other)

@@ -1,7 +1,8 @@
 """The pictures of the lesson on gradients by hand show the numbers that they are given."""
 
 import numpy as np
-from minillm.plot import backward
+from matplotlib.colors import to_hex
+from minillm.plot import COLOURS, backward
 
 
 def test_every_matrix_of_a_product_is_drawn_to_scale_with_its_shape():
@@ -46,7 +47,7 @@ def test_the_target_has_a_colour_of_its_own():
     for axes, heights in zip(made.axes, ([0.2, 0.8], [-0.8, 0.8]), strict=True):
         bars = axes.patches
         assert [bar.get_height() for bar in bars] == heights
-        assert bars[0].get_facecolor() != bars[1].get_facecolor()
+        assert [to_hex(bar.get_facecolor()).upper() for bar in bars] == [COLOURS[5], COLOURS[0]], "orange is the target"
         assert "the target, a" in axes.get_xlabel()
 
 

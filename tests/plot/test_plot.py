@@ -60,16 +60,17 @@ def test_a_picture_is_a_png_of_some_size_and_no_window_is_left_open(tmp_path):
 def test_show_puts_a_png_with_alt_text_into_a_notebook(monkeypatch):
     display = pytest.importorskip("IPython.display")
     shown = []
-    monkeypatch.setattr(display, "display", lambda bundle, metadata, raw: shown.append((bundle, metadata)))
+    monkeypatch.setattr(display, "display", lambda bundle, metadata=None, raw=False: shown.append((bundle, metadata)))
     made, (axes,) = plot.figure()
     axes.plot(range(50))
-    plot.show(made, alt="A line that rises from 0 to 49.")
-    plot.show(made, alt="A line that rises from 0 to 49.")
-    (bundle, metadata), again = shown
+    plot.show(made, alt="A line that rises, y < 50.")
+    plot.show(made, alt="A line that rises, y < 50.")
+    (bundle, metadata), (words, _), again, _ = shown
     assert bundle["image/png"].startswith(b"\x89PNG") and len(bundle["image/png"]) < 40_000
     assert b"Software" not in bundle["image/png"], "the version of matplotlib would change every picture"
-    assert bundle["text/plain"] == metadata["image/png"]["alt"] == "A line that rises from 0 to 49."
+    assert bundle["text/plain"] == metadata["image/png"]["alt"] == "A line that rises, y < 50."
     assert metadata["image/png"]["width"] == 640
+    assert words["text/html"] == "<details><summary>The picture in words</summary>A line that rises, y &lt; 50.</details>", "JupyterLab shows no alt text"
     assert again[0] == bundle
     with pytest.raises(ValueError, match="a sentence that says what is to be seen"):
         plot.show(made, alt=" ")

@@ -1,6 +1,7 @@
 """What a class is handed holds no solution of what it is asked, and works without."""
 
 import ast
+import functools
 import inspect
 import json
 import os
@@ -19,7 +20,10 @@ from minillm.practice import pack
 SMALL, LARGE = 12, 30     # nodes of syntax. A smaller statement (`x, w, r = cache`) is nobody's solution; one that is large is, alone
 
 
-@pytest.fixture(scope="module", params=pack.assignments())
+QUICK = 4            # the assignment that the default tests build; the slow ones build them all
+
+
+@pytest.fixture(scope="module", params=[pytest.param(number, marks=() if number == QUICK else pytest.mark.slow) for number in pack.assignments()])
 def handed_out(request, tmp_path_factory):
     """(assignment, folder): each is built once."""
     folder = tmp_path_factory.mktemp("packs") / f"assignment-{request.param}"
@@ -64,6 +68,7 @@ def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+@functools.cache
 def secrets_of(name: str) -> set[str]:
     """The statements of an exercise's reference and of the model answer."""
     found = set()

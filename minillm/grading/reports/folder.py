@@ -50,6 +50,8 @@ def names(results: list[Result]) -> dict[str, str]:
     taken: set[str] = set()
     for result in results:
         name = quote(result.student.id, safe=" @+-_")[:150].strip() or "_"
+        if name.startswith("."):                 # hidden, or the folder above
+            name = f"%2E{name[1:]}"
         while name.casefold() in taken:
             name += "_"
         taken.add(name.casefold())

@@ -17,7 +17,8 @@
 // of a row lie in one warp, and agree on its top and total by shuffles.
 //
 //     HEAD      the size of a head, rounded up to whole tiles; the channels from e on are zero
-//     forward   reads q once, k and v once for every tile of queries (those of heads that share them too); writes y, and L: 4 bytes a row
+//     forward   reads q once, k and v once for every tile of queries (those of heads that share them too), 4 bytes a number or 2 in bfloat16;
+//               writes y, and L: 4 bytes a row
 //               grid: (tiles of queries, h, b)        block: TILE × TILE
 //     backward  attention_d: a warp a row, reads dy and y; attention_dq: as forward, reads dy too; attention_dkv: reads q and dy once for
 //               every tile of keys; grid: (tiles of keys, heads, b)

@@ -1,10 +1,12 @@
 // The sum of every column of a matrix (rows, d): the gradient of a bias, and the second half of the gradient of a norm's weights.
 //
+//     sums[c] = Σ_row x[row, c]        or, with `add`, what was there plus that
+//
 // A block takes 32 columns and a chunk of the rows. Its 32 warps go down the rows, every warp the rows that are its own; then the
 // 32 sums of each column are added in shared memory. Many rows are cut into chunks, whose sums are the rows of a second call.
 // No atomics: the order of all additions is fixed, and so are the bits.
 //
-//     reads the matrix once, writes `chunks` rows of sums
+//     reads the matrix once, 4 bytes a number or 2 in bfloat16; writes `chunks` rows of d sums of 4 bytes
 //     grid: (d / 32 rounded up, chunks)        block: 32 × 32
 #include "common.cuh"
 

@@ -12,6 +12,7 @@
 //     backward    reads v logits a row, writes v
 //     together    both at once, where the gradient may take the logits' place: reads v logits, and again from the cache, and writes v.
 //                 Forward and backward after one another would move half as much again
+//                 A logit is 4 bytes, or 2 in bfloat16
 //     grid: rows          block: whole warps
 #include "common.cuh"
 

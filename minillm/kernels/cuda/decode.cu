@@ -11,7 +11,8 @@
 // Keys and values may be any view whose channels lie side by side: a cache is not copied to be read.
 //
 //     PACKS      packs of a head that a thread holds: e / PACK / LANES, rounded up
-//     reads k and v once (once for every GROUP heads of a group), writes h · e floats for each part, and reads them again
+//     reads k and v once (once for every GROUP heads of a group), 4 bytes a number or 2 in bfloat16; writes h · e floats for each part, and reads
+//     them again
 //     grid: decode_parts (parts, heads · groups of GROUP, b)      decode_whole: b · h warps
 #include "common.cuh"
 #include "attention.cuh"

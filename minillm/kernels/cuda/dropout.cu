@@ -5,7 +5,7 @@
 // Number i of the whole batch uses word i mod 4 of Philox's block ⌊i/4⌋. A thread makes one block of words and serves its four numbers,
 // of which this array, beginning at number `start`, may hold fewer at its ends. Backward is the same with dy.
 //
-//     reads x and writes y, each once
+//     reads x and writes y, each once: 8 bytes a number, or 4 in bfloat16
 //     grid: blocks of words / threads of a block, rounded up
 #include "common.cuh"
 

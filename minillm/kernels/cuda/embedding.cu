@@ -1,7 +1,7 @@
 // Embedding: a row of the table for every id; and backward, the sum of the gradients of all places that looked a row up.
 //
-//     forward     y[i] = w[ids[i]]                           a warp copies a row: reads and writes n · d numbers
-//     backward    dw[r] += Σ_{i : ids[i] = r} dy[i]          reads n · d numbers, adds to at most n rows of dw
+//     forward     y[i] = w[ids[i]]                           a warp copies a row: reads and writes n · d numbers, of 4 bytes or 2 in bfloat16
+//     backward    dw[r] += Σ_{i : ids[i] = r} dy[i]          reads n · d of them, reads and writes at most n rows of dw, 4 bytes a number
 //
 // Atomic additions would make the sum's order, and so its bits, a matter of chance. Instead the launch code sorts the ids, keeping the
 // order of equal ones, so that the places of one id stand side by side. The warp at the first of them sums them all; the others have

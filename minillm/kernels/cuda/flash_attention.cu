@@ -20,9 +20,11 @@
 // room for more blocks, and for some head sizes moves a few registers to memory for it.
 //
 //     HEAD      the size of a head, a multiple of 16
-//     forward   reads q once and k, v once for every tile of queries; writes y, and L: 4 bytes a row
-//               grid: (tiles of queries, h, b), flash_dkv: (tiles of keys, heads, b)          block: 128
-//               dynamic shared memory: forward (64 + 4 STEP), backward (128 + 4 STEP) rows of HEAD + 8 numbers of 2 bytes
+//     forward   reads q once and k, v once for every tile of queries, 2 bytes a number; writes y, and L: 4 bytes a row
+//     backward  flash_dq reads what forward read, and dy, L and D, writes dq; flash_dkv reads k, v once and q, dy, L and D once for every tile
+//               of keys, writes dk and dv. (D is made by attention.cu's attention_d)
+//     grid: (tiles of queries, h, b), flash_dkv: (tiles of keys, heads, b)          block: 128
+//     dynamic shared memory: forward (64 + 4 STEP), backward (128 + 4 STEP) rows of HEAD + 8 numbers of 2 bytes
 #include "common.cuh"
 #include "attention.cuh"
 #include "ptx.cuh"

@@ -9,7 +9,8 @@
 //
 // One warp takes one row, so all sums over a row are sums over lanes: no shared memory, no barrier.
 //
-//     forward     reads x (and branch), writes y (and s): 2 or 4 numbers a channel; reads each row twice, the second time from the cache
+//     forward     reads x (and branch), writes y (and s): 2 or 4 numbers a channel, of 4 bytes or 2 in bfloat16; reads each row twice, or for
+//                 LayerNorm three times, but after the first time from the cache
 //                 grid: rows / warps of a block, rounded up
 //     backward    reads s, dy (and the gradient that reaches s beside the norm), writes ds: 3 or 4 numbers a channel, and a row of
 //                 sums for each block. Warps go over the rows in strides, and add up dw (and db) for their rows in shared memory;

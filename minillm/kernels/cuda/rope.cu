@@ -6,9 +6,15 @@
 // 2j and 2j + 1, so the packs are neighbours. The tables are in float32, made in float64: cos and sin of position · θ^(−2j/e), a row a
 // position; all sequences of the batch share them, or each has its own.
 //
-//     reads x and (from the cache, since heads share them) the tables; writes y
+//     reads x and (from the cache, since heads share them) the tables, writes y: 8 bytes a number, or 4 in bfloat16
 //     grid: numbers / 2 / PACK / threads of a block, rounded up
 #include "common.cuh"
+
+#ifdef INTERLEAVED
+constexpr bool NEIGHBOURS = true;
+#else
+constexpr bool NEIGHBOURS = false;
+#endif
 
 extern "C" __global__ void rope(
     const real* __restrict__ x,              // (positions, heads, e)
@@ -24,23 +30,22 @@ extern "C" __global__ void rope(
     const float* cosine = cosines + (head / heads) % rows * pairs + first;
     const float* sine = sines + (head / heads) % rows * pairs + first;
 
-#ifdef INTERLEAVED
-    long long at = (head * e + 2 * first) / PACK, other = at + 1;
-#else
-    long long at = (head * e + first) / PACK, other = at + pairs / PACK;
-#endif
+    long long at = (head * e + (NEIGHBOURS ? 2 * first : first)) / PACK, other = at + (NEIGHBOURS ? 1 : packs);
     Pack<real> a = pack(x)[at], b = pack(x)[other];
+    float numbers[2 * PACK];                             // of both packs, one behind the other
     for (int i = 0; i < PACK; i++) {
-#ifdef INTERLEAVED
-        Pack<real>&one = 2 * i < PACK ? a : b, &two = 2 * i + 1 < PACK ? a : b;
-        int i1 = 2 * i % PACK, i2 = (2 * i + 1) % PACK;
-#else
-        Pack<real>&one = a, &two = b;
-        int i1 = i, i2 = i;
-#endif
-        float x1 = one[i1], x2 = two[i2], c = cosine[i], s = sine[i] * sign;
-        one.set(i1, x1 * c - x2 * s);
-        two.set(i2, x1 * s + x2 * c);
+        numbers[i] = a[i];
+        numbers[PACK + i] = b[i];
+    }
+    for (int i = 0; i < PACK; i++) {
+        int one = NEIGHBOURS ? 2 * i : i, two = NEIGHBOURS ? 2 * i + 1 : PACK + i;
+        float x1 = numbers[one], x2 = numbers[two], c = cosine[i], s = sine[i] * sign;
+        numbers[one] = x1 * c - x2 * s;
+        numbers[two] = x1 * s + x2 * c;
+    }
+    for (int i = 0; i < PACK; i++) {
+        a.set(i, numbers[i]);
+        b.set(i, numbers[PACK + i]);
     }
     pack(y)[at] = a;
     pack(y)[other] = b;

@@ -50,5 +50,5 @@ def backward(dy, cache):
         dw[i] += g
     return (dw,)
 '''),
-    dict(name="collects in the cache", fails="reuse", diagnosis=None, of="model", edits=[("(ids, w.shape)", "(ids, np.zeros(w.shape))"), ("    ids, shape = cache\n    dw = np.zeros(shape)\n", "    ids, dw = cache\n    shape = dw.shape\n")]),
+    dict(name="collects in the cache", fails="reuse", diagnosis="the cache spoiled by backward", of="model", edits=[("(ids, w.shape)", "(ids, np.zeros(w.shape))"), ("    ids, shape = cache\n    dw = np.zeros(shape)\n", "    ids, dw = cache\n    shape = dw.shape\n")]),
 ]

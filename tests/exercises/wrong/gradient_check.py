@@ -18,7 +18,7 @@ def relative_error(claimed, measured):
     return 0.0 if n == 0 else np.linalg.norm(claimed - measured) / n
 '''),
     dict(name="divides by the step once", fails="slopes", diagnosis="divided by δ, not 2δ", of="flat", edits=[("(plus - minus) / step / 2", "(plus - minus) / step")]),
-    dict(name="precedence: / 2 * step", fails="slopes", diagnosis=None, of="nditer", edits=[("np.vdot(dy, y1 - y0) / (2 * step)", "np.vdot(dy, y1 - y0) / 2 * step")]),
+    dict(name="precedence: / 2 * step", fails="slopes", diagnosis="a constant factor", of="nditer", edits=[("np.vdot(dy, y1 - y0) / (2 * step)", "np.vdot(dy, y1 - y0) / 2 * step")]),
     dict(name="the upstream is left out", fails="slopes", diagnosis="upstream forgotten", of="in_place", edits=[("(y * dy).sum()", "y.sum()")]),
     dict(name="minus before plus", fails="slopes", diagnosis="sign", of="flat", edits=[("(plus - minus)", "(minus - plus)")]),
     dict(name="moves stay where they are", fails="coupled", diagnosis="numbers not put back", of="flat",

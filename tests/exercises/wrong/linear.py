@@ -30,7 +30,7 @@ def backward(dy, cache):
     x, w, b = cache
     return dy @ w.T, x.T @ dy, None if b is None else dy.sum(axis=0)
 '''),
-    dict(name="batches of matrices: dw keeps the batch", fails="backward", diagnosis=None, of="model", edits=[("dw = rows.T @ drows ", "dw = np.swapaxes(x, -1, -2) @ dy ")]),
+    dict(name="batches of matrices: dw keeps the batch", fails="backward", diagnosis="not summed over the rows", of="model", edits=[("dw = rows.T @ drows ", "dw = np.swapaxes(x, -1, -2) @ dy ")]),
     dict(name="the cache is used up", fails="reuse", diagnosis=None, source='''
 import numpy as np
 
@@ -43,7 +43,7 @@ def backward(dy, cache):
     d, f = w.shape
     return dy @ w.T, x.reshape(-1, d).T @ dy.reshape(-1, f), None if b is None else dy.reshape(-1, f).sum(axis=0)
 '''),
-    dict(name="dw collects from call to call", fails="reuse", diagnosis=None, source='''
+    dict(name="dw collects from call to call", fails="reuse", diagnosis="the cache spoiled by backward", source='''
 import numpy as np
 
 def forward(x, w, b=None):
