@@ -22,7 +22,8 @@ def prepared(name: str, check: str, seed: int, mistakes: bool = True) -> list[Pr
     exercise = exercises.load(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                           # mistakes divide by zero and overflow: that is what is wrong with them
-        return checking.prepare(exercise if mistakes else replace(exercise, mistakes=()), exercise.check(check), np.random.default_rng([seed, *check.encode()]))
+        return checking.prepare(exercise if mistakes else replace(exercise, mistakes=()), exercise.check(check), np.random.default_rng([seed,
+            *check.encode()]))
 
 
 def sent(value):

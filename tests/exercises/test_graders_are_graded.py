@@ -3,6 +3,7 @@
 import pytest
 from minillm import exercises
 from minillm.exercises.solutions import solution
+from minillm.exercises.stubs import stub
 from minillm.grading import checking
 from minillm.grading.compare import TOLERANCE, difference
 
@@ -24,8 +25,7 @@ def assert_passes(name: str, source, seed: int = 0) -> None:
 
 @EVERY
 def test_a_stub_is_not_started(name):
-    stub = "\n".join(f"def {function}(*arguments, **options):\n    raise NotImplementedError('{name}.{function}')" for function in exercises.load(name).functions)
-    assert set(statuses(verdicts(name, stub)).values()) == {"not started"}
+    assert set(statuses(verdicts(name, stub(exercises.load(name)))).values()) == {"not started"}
 
 
 @EVERY
@@ -65,7 +65,8 @@ def test_the_diagnosis_names_the_planted_mistake():
         said = of_wrong(wrong)[wrong.fails].diagnosis
         (right if said and said == wrong.diagnosis else astray if said else mute).append((wrong, said))
     print(f"{len(WRONG)} wrong submissions: {len(right)} named rightly ({len(right) / len(WRONG):.0%}), {len(astray)} wrongly, {len(mute)} not named")
-    told = "\n".join(f"{wrong}: called {said!r}, expected {wrong.diagnosis!r}" for wrong, said in astray + [each for each in mute if each[0].diagnosis])
+    told = "\n".join(f"{wrong}: called {said!r}, expected {wrong.diagnosis!r}" for wrong,
+        said in astray + [each for each in mute if each[0].diagnosis])
     assert len(astray) <= 0.02 * len(WRONG), told
     assert len(right) >= 2 / 3 * len(WRONG), told
     assert not [wrong for wrong, _ in mute if wrong.diagnosis], told
