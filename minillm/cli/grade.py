@@ -55,6 +55,7 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
     from ..arrays import num_threads
     from ..grading.classes import board, journal, run
     from ..grading.reports import folder, gradescope
+    from ..grading.reports.page import plain
     if gradescope_zip:
         told = gradescope.make(gradescope_zip, assignment, secret, late, require_sandbox, gradescope_visibility, gradescope_leaderboard, variants)
         print(told)
@@ -73,10 +74,10 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
     finally:
         screen.close()
     shown = folder.write(out, graded, journal.attempts([out / "journal.jsonl", *(each / "journal.jsonl" for each in earlier)]))
-    print(summary(graded))
+    print(plain(summary(graded)))
     print("See " + ", ".join(map(str, shown)))
     if graded.failures:
-        print(failed(graded), file=sys.stderr)
+        print(plain(failed(graded)), file=sys.stderr)
     return GRADER_FAILED if graded.failures else 0
 
 

@@ -62,9 +62,9 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     """Grades what isn't graded yet. `watch` is told the number of tasks first, then each task when it begins and when it is done."""
     exercises = chosen(settings.assignment)
     students = roster.read(settings.roster) if settings.roster else None
-    found = submissions.find(place, students, [exercise.name for exercise in exercises], settings.student)
+    found = submissions.find(place, students, [exercise.name for exercise in exercises], settings.student, settings.out)
     policy = lateness.read(settings.late or existing(settings.out / "late.toml"), settings.due)
-    settings.out.mkdir(parents=True, exist_ok=True)
+    settings.out.mkdir(mode=0o700, parents=True, exist_ok=True)  # grades, and the secret
     key, warning = secret.read(settings.secret or settings.out / "secret")
     if settings.variants:
         exercises = [variant(exercise, key) for exercise in exercises]

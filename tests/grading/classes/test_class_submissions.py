@@ -133,3 +133,25 @@ def test_a_submission_was_handed_in_when_the_roster_says_so_or_else_when_its_new
     told = datetime(2026, 10, 1).astimezone()
     [found] = find(place, {"ada": Student("ada", submitted=told)}, EXERCISES).submissions
     assert found.submitted == told
+
+
+def test_the_folder_of_results_is_nobodys_submission(place):
+    put(place, "ada/rmsnorm.py")
+    put(place, "grades/class.html")
+    assert list(handed_in(find(place, None, EXERCISES, results=place / "grades"))) == ["ada"]
+
+
+def test_this_very_folder_has_a_name(place, monkeypatch):
+    put(place, "ada/rmsnorm.py")
+    monkeypatch.chdir(place / "ada")
+    from pathlib import Path
+    assert list(handed_in(find(Path("."), None, EXERCISES))) == ["ada"]
+
+
+def test_a_name_that_no_terminal_should_see_is_refused_and_told_without_it(place):
+    name = os.fsdecode(b"a\x1b[2Jda\xff")
+    put(place, f"{name}/rmsnorm.py")
+    [refused] = find(place, None, EXERCISES).refused
+    assert refused.student.id.isprintable() and refused.refused.isprintable()
+    [(stranger, _)] = find(place, students(bob=""), EXERCISES).strangers
+    assert stranger.isprintable()

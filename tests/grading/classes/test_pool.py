@@ -115,6 +115,11 @@ def test_who_stops_reading_stops_the_workers(tmp_path, monkeypatch):
     assert not any(alive(int(line.split()[0])) for line in lines)
 
 
+def test_a_number_of_workers_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="must be 0 or more, not -1"):
+        list(pool.run([Task("s", "rmsnorm", "")], b"secret", TIER, -1))
+
+
 def test_only_what_is_not_judged_is_asked_again():
     asked = []
 
