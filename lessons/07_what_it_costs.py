@@ -1,9 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -23,14 +19,19 @@
 #
 # Reading takes about 75 minutes, without the exercise. Running everything takes less than a minute.
 #
-# You need lesson 3 (backward of a linear layer), lesson 5 (grouped queries) and lesson 6 (the block). Three letters more, as on lesson 0's page of notation: **$N$ is the number of a model's
-# parameters, $D$ the number of tokens that it is trained on, $C$ the floating-point operations of the whole training.** (Beware: one deck of slides has $D$ and $N$ exchanged, and on others $D$ is the width of the model, our `d`.)
+# You need lesson 3 (backward of a linear layer), lesson 5 (grouped queries) and lesson 6 (the block). Three letters more, as on lesson
+# 0's page of notation: **$N$ is the number of a model's parameters, $D$ the number of tokens that it is trained on, $C$ the
+# floating-point operations of the whole training.** (Beware: one deck of slides has $D$ and $N$ exchanged, and on others $D$ is the width
+# of the model, our `d`.)
 #
 # Every figure below that comes from a slide stands beside what it should be, and an `assert` holds both in place.
 
 # %%
-import minillm
+from time import perf_counter
+
+import ml_dtypes
 import numpy as np
+
 from minillm import Config, Transformer
 from minillm.arrays import bfloat16, set_num_threads
 from minillm.cost import Count, counting, held, memory, mfu, plan, six_nd
@@ -48,16 +49,18 @@ rng = np.random.default_rng(0)
 nano, gpt2, llama2, llama3 = map(Config.preset, ("llama-nano", "gpt2", "llama2-7b", "llama3-8b"))
 
 # %% [markdown]
-# ## What is a FLOP?
+# ## 1. What is a FLOP?
 #
-# A **FLOP** is one floating-point operation: an addition, a multiplication, a division, a logarithm. ("FLOPs" are several of them; "FLOP/s" is a speed.) In a matrix product each term is multiplied and then added: two operations.
-# So $n$ rows times a matrix of $d\times f$ numbers, $y=xW$, cost
+# A **FLOP** is one floating-point operation: an addition, a multiplication, a division, a logarithm. ("FLOPs" are several of them;
+# "FLOP/s" is a speed.) In a matrix product each term is multiplied and then added: two operations. So $n$ rows times a matrix of
+# $d\times f$ numbers, $y=xW$, cost
 #
 # $$2\,n\,d\,f$$
 #
 # since each of the $nf$ results is a sum of $d$ products.
 #
-# **Predict before you run:** 1,024 rows through a matrix of 128 × 344. How many FLOPs forward? And backward, with $dx=dy\,W^\top$ and $dW=x^\top dy$?
+# **Predict before you run:** 1,024 rows through a matrix of 128 × 344. How many FLOPs forward? And backward, with $dx=dy\,W^\top$ and
+# $dW=x^\top dy$?
 
 # %%
 x, w = rng.standard_normal((1024, 128)), rng.standard_normal((128, 344))
@@ -67,7 +70,8 @@ print(f"forward {claim.forward.matmul:,}; dx {claim.backward['dx'].matmul:,}; dw
 assert claim.forward.matmul == 2 * 1024 * 128 * 344
 
 # %% [markdown]
-# `flops` is a **claim**: it only sees shapes. Claims can be wrong. So the library also **counts**: it runs the operation on arrays that note every product and every sum that is made with them.
+# `flops` is a **claim**: it only sees shapes. Claims can be wrong. So the library also **counts**: it runs the operation on arrays that
+# note every product and every sum that is made with them.
 
 # %%
 count = Count()
@@ -79,11 +83,13 @@ assert count.by_phase["forward"].matmul == claim.forward.matmul
 assert count.by_phase["backward"].matmul == claim.backward_total.matmul == 2 * claim.forward.matmul
 
 # %% [markdown]
-# Backward costs twice forward, here: two products of the same size. Is it so for every operation? People multiply by 3 ("forward once, backward twice") for a whole model. We don't assume it; we count.
+# Backward costs twice forward, here: two products of the same size. Is it so for every operation? People multiply by 3 ("forward once,
+# backward twice") for a whole model. We don't assume it; we count.
 #
-# ## Every operation, forward and backward
+# ## 2. Every operation, forward and backward
 #
-# **Predict before you run:** which operations have a backward that is *not* twice the forward? Think of the embedding, of a softmax, of attention.
+# **Predict before you run:** which operations have a backward that is *not* twice the forward? Think of the embedding, of a softmax, of
+# attention.
 #
 # We take 1 text of 256 tokens and the shapes of `llama-nano`, and count every operation that its training step calls, and a few more.
 
@@ -117,15 +123,17 @@ for name, arrays in calls.items():
         assert (done.matmul, done.elementwise) == (work.matmul, work.elementwise), f"{name}: the claim for {phase} is wrong"
     forward, backward = total(claim.forward), total(claim.backward_total)
     share = (claim.forward.matmul + claim.backward_total.matmul) / (forward + backward)
-    print(f"{name:14}{forward:14,}{backward:14,}{backward / forward if forward else float('nan'):8.2f}   {share:.0%}")
+    print(f"{name:14}{forward:14,}{backward:14,}{f'{backward / forward:.2f}' if forward else '–':>8}   {share:.0%}")
 
 # %% [markdown]
-# Every claim agrees with its count, as whole numbers. And the ratio of backward to forward is exactly 2 for a linear layer alone. An embedding lookup costs nothing forward. Attention's backward is more than twice,
-# because it makes the scores again instead of storing them. The elementwise operations go their own ways; but they are small beside products.
+# Every claim agrees with its count, as whole numbers. And the ratio of backward to forward is exactly 2 for a linear layer (and, by
+# accident, for ReLU), but not elsewhere. An embedding lookup costs nothing forward. Attention's backward is more than twice, because it
+# makes the scores again instead of storing them. The elementwise operations go their own ways; but they are small beside products.
 #
-# ## A whole training step, on one bill
+# ## 3. A whole training step, on one bill
 #
-# **Predict before you run:** of a step of `llama-nano`, which share goes into matrix products? Which part of the model is the most expensive?
+# **Predict before you run:** of a step of `llama-nano`, which share goes into matrix products? Which part of the model is the most
+# expensive?
 
 # %%
 tokens = rng.integers(0, nano.vocab_size, (2, 256))
@@ -135,10 +143,16 @@ bill = of_model(nano, 2, 256, attention="executed", elementwise="all")
 print(bill)
 without_optimizer = bill.total - bill.by_phase["optimizer"]
 print(f"\ncounted in the running step: {count.total.matmul + count.total.elementwise:,}; claimed: {without_optimizer:,}")
+both = bill.by_phase["dX"] + bill.by_phase["dW"]
+print(f"backward executes {both / bill.by_phase['forward']:.2f} times what forward does")
 assert count.matmul == bill.matmul and count.total.elementwise == without_optimizer - bill.matmul
 
 # %% [markdown]
-# The bill of the model, added up from the claims of its operations, is what the running program executed, to the last operation. From here on we can trust claims, also for models that are too large to run here.
+# The bill, added up from the claims of the model's operations, is what the running program executed, to the last operation. So we can
+# trust claims from here on, also for models that are too large to run here.
+#
+# And "backward is twice the forward"? Not quite, in what is executed: attention makes its scores again. If only those products count that
+# the mathematics *needs*, it is exactly twice. That is how we count from here on: what a program computes a second time earns nothing.
 #
 # Where do the FLOPs go in larger models? Matrix products only, by part, at each model's own context length:
 
@@ -153,36 +167,47 @@ def by_part(config, t):
 
 models = {"llama-nano": 256, "gpt2": 1024, "gpt3-175b": 2048, "llama2-7b": 4096, "llama3-8b": 8192, "llama3-405b": 131072}
 bars = {f"{name}, t = {t:,}": by_part(Config.preset(name), t) for name, t in models.items()}
-show(picture.shares(bars), alt="Stacked bars: the blocks' matrices take most of the FLOPs in all models; the output matrix a quarter in gpt2; "
-     "attention grows with the context, to more than a third in Llama 3 405B at 131,072 tokens.")
+show(picture.shares(bars), alt="Stacked bars: the blocks' matrices take most of the FLOPs in all models; the output matrix more than a quarter in gpt2; "
+     "attention grows with the context, to two fifths in Llama 3 405B at 131,072 tokens.")
 
 # %% [markdown]
-# ## The printed table of a forward pass
+# ## 4. The printed table of a forward pass
 #
-# Slides (and appendix F of the Chinchilla paper) print the forward pass of a sequence of $S$ tokens as below, with $D$ the width, $V$ the vocabulary, $H$ heads of size $K$ and a feed-forward width $F$, for a model with ReLU or GELU. Beside
-# it: what our operations need.
+# Slides (and appendix F of the Chinchilla paper) print the forward pass of a sequence of $S$ tokens as below, with $D$ the width, $V$ the
+# vocabulary, $H$ heads of size $K$ and a feed-forward width $F$, for a model with ReLU or GELU. Beside it: what our operations need.
 #
 # **Predict before you run:** which row is wrong? (Which of these is never computed?)
 
 # %%
 S, D, V, F, H, K = 1024, gpt2.d_model, gpt2.vocab_size, gpt2.d_ff, gpt2.num_heads, gpt2.head_size
-rows = {"embeddings": 2 * S * V * D, "queries, keys, values": 2 * 3 * S * D * K * H, "scores (key · query)": 2 * S * S * K * H, "softmax": 3 * H * S * S,
-        "reduction (softmax · value)": 2 * S * S * K * H, "projection": 2 * S * K * H * D, "dense": 2 * S * (D * F + D * F), "final logits": 2 * S * D * V}
+rows = {"embeddings": 2 * S * V * D, "queries, keys, values": 2 * 3 * S * D * K * H, "scores (key · query)": 2 * S * S * K * H,
+        "softmax": 3 * H * S * S, "reduction (softmax · value)": 2 * S * S * K * H, "projection": 2 * S * K * H * D,
+        "dense": 2 * S * (D * F + D * F), "final logits": 2 * S * D * V}
 scores = REFERENCE.attention.flops((1, S, H, K), (1, S, H, K), (1, S, H, K)).forward
-ours = {"embeddings": REFERENCE.embedding.flops((1, S), (V, D)).forward.matmul, "queries, keys, values": 3 * linear.flops((1, S, D), (D, H * K)).forward.matmul,
-        "scores (key · query)": scores.needed // 2, "softmax": REFERENCE.softmax.flops((1, H, S, S)).forward.elementwise, "reduction (softmax · value)": scores.needed // 2,
-        "projection": linear.flops((1, S, H * K), (H * K, D)).forward.matmul, "dense": 2 * linear.flops((1, S, D), (D, F)).forward.matmul, "final logits": linear.flops((1, S, D), (D, V)).forward.matmul}
+
+
+def product(rows, inner, columns):
+    return linear.flops((rows, inner), (inner, columns)).forward.matmul
+
+
+ours = {"embeddings": REFERENCE.embedding.flops((1, S), (V, D)).forward.matmul, "queries, keys, values": 3 * product(S, D, H * K),
+        "scores (key · query)": scores.needed // 2, "softmax": REFERENCE.softmax.flops((1, H, S, S)).forward.elementwise,
+        "reduction (softmax · value)": scores.needed // 2, "projection": product(S, H * K, D), "dense": 2 * product(S, D, F),
+        "final logits": product(S, D, V)}
 print(f"GPT-2, one sequence of {S:,} tokens{'printed':>18}{'ours':>18}")
 for name, printed in rows.items():
     print(f"{name:36}{printed:18,}{ours[name]:18,}")
 assert all(rows[name] == ours[name] for name in ("queries, keys, values", "projection", "dense", "final logits"))
 
 # %% [markdown]
-# - **Embeddings.** $2SVD$ is the product of a one-hot matrix with the table: multiplications by 0 and 1. Nobody computes it. It is a lookup, and costs nothing.
+# - **Embeddings.** $2SVD$ is the product of a one-hot matrix with the table: multiplications by 0 and 1. Nobody computes it. It is a
+#   lookup, and costs nothing.
 # - **Scores and reduction** are printed for all $S^2$ pairs. A causal model needs the $S(S+1)/2$ pairs that see each other.
-# - **Softmax** is printed as 3 for each pair. It is 5 in our way of computing it, and a few more for each row. Elementwise work is counted differently by everyone.
+# - **Softmax** is printed as 3 for each pair. It is 5 in our way of computing it, and a few more for each row. Elementwise work is
+#   counted differently by everyone.
 #
-# How much do the printed embeddings matter? And is that how the published ratios were made? The Chinchilla paper prints, in its table A4, the ratio of its own count to $6ND$ for six models. **Predict before you run:** does the printed formula give the printed ratios?
+# How much do the printed embeddings matter? And is that how the published ratios were made? The Chinchilla paper prints, in its table A4,
+# the ratio of its own count to $6ND$ for six models. **Predict before you run:** does the printed formula give the printed ratios?
 
 # %%
 TABLE_A4 = [(10, 640, 2560, 10, 64, 1.03), (20, 1024, 4096, 16, 64, 1.10), (24, 1280, 5120, 10, 128, 1.08), (26, 1792, 7168, 14, 128, 1.04),
@@ -191,23 +216,27 @@ print("    N       printed   the formula as printed   without embeddings and log
 for layers, d_model, d_ff, heads, size, printed in TABLE_A4:
     config = Config(vocab_size=32000, d_model=d_model, num_layers=layers, num_heads=heads, head_size=size, d_ff=d_ff, max_seq_len=2048,
                     norm="layernorm", positions="sinusoidal", feed_forward="relu", tied=True)
-    n = num_parameters(config, "matrices") + layers * d_model * heads * size        # their attention had one more matrix, for relative positions
+    n = num_parameters(config, "matrices") + layers * d_model * heads * size        # with one more matrix, for relative positions
     as_printed = of_model(config, 1, 2048, "chinchilla", embedding="one-hot", head=True).per_token / (6 * n)
     left_out = of_model(config, 1, 2048, "chinchilla").per_token / (6 * n)
     print(f"{n / 1e6:7,.0f} M {printed:9.2f} {as_printed:16.2f} {left_out:24.2f}")
     assert round(left_out, 2) == printed != round(as_printed, 2)
 
 # %% [markdown]
-# It doesn't. The published ratios leave out embeddings *and* logits, against the paper's own formula. With one-hot embeddings the smallest model would "cost" half as much again. Whoever prints FLOPs should say what was counted.
+# It doesn't. The published ratios leave out embeddings *and* logits, against the paper's own formula. With one-hot embeddings the
+# smallest model would "cost" half as much again. Whoever prints FLOPs should say what was counted.
 #
-# ## C ≈ 6ND
+# ## 5. C ≈ 6ND
 #
-# **Derivation.** Take a matrix of $m$ numbers. Each token passes through it once: a row times the matrix, $2m$ FLOPs forward. Backward makes two products of the same size: $dx=dy\,W^\top$, another $2m$, and $dW=x^\top dy$, another $2m$. So training costs $6m$ FLOPs for
-# each token. Now *if every parameter is a number of such a matrix, and nothing else is multiplied*, a token costs $6N$, and $D$ tokens cost
+# **Derivation.** Take a matrix of $m$ numbers. Each token passes through it once: a row times the matrix, $2m$ FLOPs forward. Backward
+# makes two products of the same size: $dx=dy\,W^\top$, another $2m$, and $dW=x^\top dy$, another $2m$. So training costs $6m$ FLOPs for
+# each token. Now *if every parameter is a number of such a matrix, and nothing else is multiplied*, a token costs $6N$, and $D$ tokens
+# cost
 #
 # $$C=6ND:\qquad 2ND\ \text{forward},\quad 4ND\ \text{backward}.$$
 #
-# A slide says "forward pass ≈ $6ND$". **Predict before you run:** what does one token cost forward, and what in training, in units of $N$?
+# A slide says "forward pass ≈ $6ND$". **Predict before you run:** what does one token cost forward, and what in training, in units of
+# $N$?
 
 # %%
 for name, t in {"gpt2": 1024, "llama2-7b": 2048, "gpt3-175b": 2048}.items():
@@ -220,12 +249,14 @@ for name, t in {"gpt2": 1024, "llama2-7b": 2048, "gpt3-175b": 2048}.items():
 # %% [markdown]
 # So $6ND$ is the *training*; a forward pass is a third of it.
 #
-# ## Where 6ND breaks
+# ## 6. Where 6ND breaks
 #
 # The two "ifs" of the derivation fail in four places. With $L$ layers (`num_layers` in the code), for one token of a text of $t$ tokens:
 #
-# - **Attention** multiplies without parameters. Scores and sums cost $2\,he$ each for each key that a query sees, on average $(t+1)/2$ keys; backward doubles both. Together $6\,L\,he\,(t+1)$.
-# - **Lookups**: an embedding of its own, $E=vd$ numbers, is in $N$ but multiplies nothing. (Where it is also the output matrix, "tied", it does.)
+# - **Attention** multiplies without parameters. Scores and sums cost $2\,he$ each ($h$ heads of size $e$) for each key that a query sees,
+#   on average $(t+1)/2$ keys; backward doubles both. Together $6\,L\,he\,(t+1)$.
+# - **Lookups**: an embedding of its own, $E=vd$ numbers, is in $N$ but multiplies nothing. (Where it is also the output matrix, "tied",
+#   it does.)
 # - **Learned positions** are lookups too, $P$ numbers.
 # - **Norms and biases**, $n$ numbers, are multiplied or added number by number, not as matrices.
 #
@@ -245,20 +276,27 @@ for name, t in {"llama-nano": 256, "gpt2": 1024, "llama2-7b": 4096, "llama3-8b":
 # %% [markdown]
 # **Predict before you run:** at which context lengths is the rule right to 1 %, for Llama 3 8B?
 #
-# The dots below are counted in the running program (with attention in whole blocks and scores made twice, as our code does, so they lie a little higher).
+# Solid lines: the products that the mathematics needs. The dots are counted in the running program, which computes attention in whole
+# blocks and makes its scores twice; the dashed line is the formula for that, and goes through the dots.
 
 # %%
 contexts = np.unique(np.geomspace(16, 131072, 120).astype(int)).tolist()
 curves = {name: [float(sum(six_nd.terms(six_nd.longest(name, t), t).values())) for t in contexts]
           for name in ("llama-nano", "gpt2", "llama2-7b", "llama3-8b", "llama3-405b")}
-counted = {"llama-nano": [(t, float(six_nd.run("llama-nano", t).ratio("all")) - 1) for t in (64, 256, 1024)]}
-show(picture.beyond_six_nd(contexts, curves, counted), alt="Curves that start below or near zero for short texts and rise with the context, past 10 % for every "
-     "model: early for small models, late for large ones. Counted dots of llama-nano lie slightly above its curve.")
+rows = [six_nd.run("llama-nano", t) for t in (64, 256, 1024)]
+assert all(row.explained for row in rows), "what was counted is what the formula says, as whole numbers"
+executed = {"llama-nano": [float(sum(six_nd.terms(nano, t, executed=True).values())) for t in contexts]}
+counted = {"llama-nano": [(row.t, float(row.ratio("all") - 1)) for row in rows]}
+show(picture.beyond_six_nd(contexts, curves, executed, counted),
+     alt="Curves that start below or near zero for short texts and rise with the context, "
+     "past 10 % for every model: early for small models, late for large ones. The counted dots lie on the dashed curve.")
 print({name: six_nd.holds_between(Config.preset(name)) for name in curves})
 
 # %% [markdown]
-# - **By context.** Attention's share grows with $t/d$: small models leave the rule early, large ones late. Nobody should use $6ND$ at 131,072 tokens.
-# - **By vocabulary.** An untied embedding pulls the other way. For Llama 3 8B the two errors cancel near 4,000 tokens, for no deep reason.
+# - **By context.** Attention's share grows with $t/d$: small models leave the rule early, large ones late. Nobody should use $6ND$ at
+#   131,072 tokens.
+# - **By vocabulary.** An untied embedding pulls the other way. For Llama 3 8B the two errors cancel near 4,000 tokens, for no deep
+#   reason.
 # - **By norms and biases.** Hardly at all: the column "vectors" above.
 #
 # Some papers leave the embeddings out of $N$. **Predict before you run:** for which models does that go wrong?
@@ -270,7 +308,9 @@ for name, t in {"llama-nano": 256, "gpt2": 1024, "llama2-7b": 4096, "llama3-405b
     print(f"{name:14}" + "   ".join(f"{six_nd.MEANINGS[meaning]}: {ratio:.3f}" for meaning, ratio in ratios.items()))
 
 # %% [markdown]
-# In small models the output matrix is much of the work, and leaving it out of $N$ underestimates the cost by a third or more. This difference alone bends published scaling laws. (The parameters of the output matrix are multiplied: it belongs into $N$. A looked-up embedding isn't.)
+# In small models the output matrix is much of the work, and leaving it out of $N$ underestimates the cost by a quarter or more. This
+# difference alone bends published scaling laws. (The parameters of the output matrix are multiplied: it belongs in $N$. A looked-up
+# embedding isn't.)
 #
 # Exercise: the FLOPs and the parameters of a model.
 
@@ -278,9 +318,10 @@ for name, t in {"llama-nano": 256, "gpt2": 1024, "llama2-7b": 4096, "llama3-405b
 check("flops")
 
 # %% [markdown]
-# ## Throughput and MFU
+# ## 7. Throughput and MFU
 #
-# A lecture's worked example: a model of 7 B parameters is trained on 256 A100 GPUs. A batch of 2,048 texts of 4,096 tokens takes 12.7 seconds. The peak of an A100, by its data sheet, is $312\cdot10^{12}$ FLOP/s in bf16.
+# A lecture's worked example: a model of 7 B parameters is trained on 256 A100 GPUs. A batch of 2,048 texts of 4,096 tokens takes 12.7
+# seconds. The peak of an A100, by its data sheet, is $312\cdot10^{12}$ FLOP/s in bf16.
 #
 # - **Throughput**: tokens per second.
 # - **MFU**, model FLOPs utilisation: the FLOPs that the model needs, divided by what the devices could do at their peak in the same time.
@@ -301,21 +342,22 @@ assert round(speed / 1e6, 2) == 0.66 and round(speed / gpus / 10) == 258 and rou
 assert [f"{share:.1%}" for share in shares.values()][::2] == ["34.7%", "38.8%"]
 
 # %% [markdown]
-# The slide's 35 % is the first line, rounded. The same run has an MFU of 34.7 % or 38.8 %, by what is counted: an MFU without its convention is half a number. It is also only as good as its peak. Two classic errors: another card's peak (an H100 measured against the A100's 312 TFLOP/s "reaches" 104 %),
-# and the data sheet's larger figure "with sparsity", which holds for matrices that are half zeros.
+# The slide's 35 % is the first line, rounded. The same run has an MFU of 34.7 % or 38.8 %, by what is counted: an MFU without its
+# convention is half a number. It is also only as good as its peak. Two classic errors: another card's peak (an H100 measured against the
+# A100's 312 TFLOP/s "reaches" 104 %), and the data sheet's larger figure "with sparsity", which holds for matrices that are half zeros.
 #
 # The library plans in the same way:
 
 # %%
 run = plan.of_run(llama2, t=4096, tokens=150e9, devices=(256, DEVICES["A100"]), tokens_per_second=speed)
-print(f"{run['seconds'] / 3600:.0f} hours, {run['device_hours']:,.0f} GPU-hours, {run['pf_days']:.0f} PF/s-days; MFU by PaLM's convention {run['reached']['palm']:.1%}")
+print(f"{run['seconds'] / 3600:.0f} hours, {run['device_hours']:,.0f} GPU-hours, {run['pf_days']:.0f} PF/s-days; "
+      f"MFU by PaLM's convention {run['reached']['palm']:.1%}")
 
 # %% [markdown]
-# And your own machine? The peak here is the best rate that large matrix products reach on it. **Predict before you run:** which share of it does a training step of `llama-nano` reach?
+# And your own machine? The peak here is the best rate that large matrix products reach on it. **Predict before you run:** which share of
+# it does a training step of `llama-nano` reach?
 
 # %%
-from time import perf_counter
-
 from minillm.training.step import Gradients, loss_and_grads
 
 batch = rng.integers(0, nano.vocab_size, (4, 256))
@@ -325,19 +367,23 @@ for _ in range(8):
     loss_and_grads(model, batch, batch, gradients)
     took.append(perf_counter() - began)
 reading = mfu.Meter(nano, mfu.measured_peak()).read(4, 256, min(took))
-print(f"MFU of forward and backward here: {reading['mfu_measured']:.0%} of what large products reach")
+print(f"MFU of forward and backward, here and now: {reading['mfu_measured']:.0%} of what large products reach")
 
 # %% [markdown]
-# A small model has small matrices, and much of its time is elementwise work, which an MFU doesn't credit.
+# A small model has small matrices, and much of its time is elementwise work, which an MFU doesn't credit. (If other programs run on the
+# machine at the same time, the figure says more about them.)
 #
-# ## More processors: strong and weak scaling
+# ## 8. More processors: strong and weak scaling
 #
-# **Question:** with $P$ processors instead of one, how much sooner is a run done? Let a share $s$ of the work be **serial** (no help makes it faster) and $p=1-s$ parallel.
+# **Question:** with $P$ processors instead of one, how much sooner is a run done? Let a share $s$ of the work be **serial** (no help
+# makes it faster) and $p=1-s$ parallel.
 #
-# - **Strong scaling**: the job stays as it is. Its time falls from 1 to $s+p/P$, so the speedup is $\dfrac1{s+p/P}$ (Amdahl's law). It never exceeds $1/s$.
+# - **Strong scaling**: the job stays as it is. Its time falls from 1 to $s+p/P$, so the speedup is $\dfrac1{s+p/P}$ (Amdahl's law). It
+#   never exceeds $1/s$.
 # - **Weak scaling**: the parallel part of the job grows with the processors. In the same time, $s+pP$ as much is done (Gustafson's law).
 #
-# (The slides write $N$ for the processors; our $N$ is taken.) **Predict before you run:** 1,000 processors are to make a job 500 times faster. How large may the serial share be?
+# (The slides write $N$ for the processors; our $N$ is taken.) **Predict before you run:** 1,000 processors are to make a job 500 times
+# faster. How large may the serial share be?
 
 # %%
 def strong(s, P):
@@ -353,10 +399,12 @@ print(f"s ≤ {s_most:.4%}; with s = 1 % the speedup is {strong(0.01, 1000):.0f}
 assert np.isclose(strong(s_most, 1000), 500) and round(100 * s_most, 1) == 0.1
 processors, serial = np.unique(np.geomspace(1, 10_000, 60).astype(int)), (0.001, 0.01, 0.1)
 show(picture.processors(processors, *({f"s = {s:.1%}": law(s, processors) for s in serial} for law in (strong, weak))),
-     alt="Left: strong scaling flattens at 1,000, 100 and 10 for serial shares of 0.1, 1 and 10 %. Right: weak scaling stays close to the straight line.")
+     alt="Left: strong scaling flattens at 1,000, 100 and 10 for serial shares of 0.1, 1 and 10 %. Right: weak scaling stays close "
+     "to the straight line.")
 
 # %% [markdown]
-# In training, data parallelism gives each GPU some texts of a batch. In the strong sense the batch stays, and each GPU gets fewer texts; in the weak sense each keeps its texts, and the batch grows. Slides print both as tables:
+# In training, data parallelism gives each GPU some texts of a batch. In the strong sense the batch stays, and each GPU gets fewer texts;
+# in the weak sense each keeps its texts, and the batch grows. Slides print both as tables:
 
 # %%
 print(f"{'GPUs':>6}{'strong: batch':>16}{'a GPU':>8}{'weak: batch':>16}{'a GPU':>8}")
@@ -364,31 +412,37 @@ for count in (1, 2, 4, 8, 16, 32, 64, 128, 256):
     print(f"{count:6}{2048:16,}{2048 // count:8,}{8 * count:16,}{8:8}")
 
 # %% [markdown]
-# At 256 GPUs both are the worked example above: 2,048 texts, 8 on each. To the left they differ in what they ask. Strong: how much sooner is *this* run done? Weak: how large a batch is as quick? But a larger batch is another training: it takes fewer steps for the same tokens, and beyond some size each step learns little more.
+# At 256 GPUs both are the worked example above: 2,048 texts, 8 on each. To the left they differ in what they ask. Strong: how much sooner
+# is *this* run done? Weak: how large a batch is as quick? But a larger batch is another training: it takes fewer steps for the same
+# tokens, and beyond some size each step learns little more.
 #
-# ## Memory
+# ## 9. Memory
 #
-# A lecture's rule: 4 bytes a parameter to *run* a model (one fp32 number), and 20 more to *train* it. And then: "so training 1 B parameters takes 80 GB".
+# A lecture's rule: 4 bytes a parameter to *run* a model (one fp32 number), and 20 more to *train* it. And then: "so training 1 B
+# parameters takes 80 GB".
 #
 # **Predict before you run:** what does the rule itself give for 1 B parameters? Where do 80 GB come from?
 
 # %%
 n = 10**9
 states = memory.states(n, memory.PRECISIONS["fp32"])
-print(f"the rule's own sum: {(4 + 20) * n / 1e9:.0f} GB; the slide's 80 GB are {4 * 20 * n / 1e9:.0f} = 4 × 20: multiplied, where it should have added")
-print("exactly, in fp32:", ", ".join(f"{name} {size / n:.0f}" for name, size in states.items()), f"= {sum(states.values()) / n:.0f} bytes a parameter")
+print(f"the rule's own sum: {(4 + 20) * n / 1e9:.0f} GB; the slide's 80 GB are {4 * 20 * n / 1e9:.0f} = 4 × 20: multiplied instead of added")
+parts = ", ".join(f"{name} {size / n:.0f}" for name, size in states.items())
+print(f"exactly, in fp32: {parts}; {sum(states.values()) / n:.0f} bytes a parameter in all")
 assert sum(states.values()) == 16 * n
 
 # %% [markdown]
-# For each parameter, training keeps the weight, its gradient, and Adam's $m$ and $v$: 4 × 4 bytes. The rule's other 8 are meant for **activations**, what forward leaves for backward. But those don't grow with the parameters. They grow with the tokens of a batch. Here is the formula against the
-# running model: how many bytes does its cache really hold?
+# For each parameter, training keeps the weight, its gradient, and Adam's $m$ and $v$: 4 × 4 bytes. The rule's other 8 are meant for
+# **activations**, what forward leaves for backward. But those don't grow with the parameters. They grow with the tokens of a batch. Here
+# is the formula against the running model: how many bytes does its cache really hold?
 
 # %%
 for b, t in ((1, 128), (4, 128), (4, 256)):
     tokens = rng.integers(0, nano.vocab_size, (b, t))
     _, cache = Transformer(nano).forward(tokens, tokens)
     by_formula, really = memory.activations(nano, b, t), held(cache)
-    print(f"{b} × {t} tokens: {sum(by_formula.values()):,} bytes by formula, {really.total:,} held; {really.total / nano.num_parameters():.1f} a parameter")
+    print(f"{b} × {t} tokens: {sum(by_formula.values()):,} bytes by formula, {really.total:,} held; "
+          f"{really.total / nano.num_parameters():.1f} a parameter")
     assert sum(by_formula.values()) == really.total
 
 # %% [markdown]
@@ -399,32 +453,38 @@ one_billion, sizes = Config.preset("llama3.2-1b"), [2**i for i in range(8, 18)]
 grow = {name: [sum(memory.activations(one_billion, max(1, n // 2048), min(n, 2048), **options).values()) / 1e9 for n in sizes]
         for name, options in {"activations": {}, "activations, recomputing": {"recompute": True}}.items()}
 n = one_billion.num_parameters()
-show(picture.memory(sizes, grow, {"states: 16 bytes a parameter": 16 * n / 1e9, "the lecture's 24": 24 * n / 1e9, "“80 GB for 1 B”": 80 * n / 1e9}),
+levels = {"states: 16 bytes a parameter": 16, "the lecture's 24": 24, "“80 GB for 1 B”": 80}
+show(picture.memory(sizes, grow, {name: size * n / 1e9 for name, size in levels.items()}),
      alt="Two curves that rise with the tokens of a batch cross horizontal lines at 20, 30 and 99 GB; with recomputation they rise far later.")
 cross = next(n for n, size in zip(sizes, grow["activations"]) if size > 16 * one_billion.num_parameters() / 1e9)
 print(f"from {cross:,} tokens on, activations are larger than all states")
 
 # %% [markdown]
-# So no number of bytes a parameter is right. **Recomputing** keeps only each block's input and makes the rest again in backward: much less memory, for one more forward pass.
+# So no number of bytes a parameter is right. **Recomputing** keeps only each block's input and makes the rest again in backward: much
+# less memory, for one more forward pass.
 #
-# ## 16 bits, and 8
+# ## 10. 16 bits, and 8
 #
-# A floating-point number has a sign, bits for the exponent (the *range*) and bits after the point (the *digits*): fp32 has 8 and 23, fp16 5 and 10, bf16 8 and 7. A slide says that bf16 "loses less than fp16". **Predict before you run:** what do 1.003 and 70,000 become in each?
+# A floating-point number has a sign, bits for the exponent (the *range*) and bits after the point (the *digits*): fp32 has 8 and 23, fp16
+# 5 and 10, bf16 8 and 7. A slide says that bf16 "loses less than fp16". **Predict before you run:** what do 1.003 and 70,000 become in
+# each?
 
 # %%
-import ml_dtypes
-
 for name, dtype in {"fp32": "float32", "fp16": "float16", "bf16": bfloat16}.items():
     info = ml_dtypes.finfo(dtype)
     with np.errstate(over="ignore"):
         numbers = np.array([1.003, 70_000.0, 1e-20]).astype(dtype).astype(float)
-    print(f"{name}: {info.nexp} + {info.nmant} bits, largest {float(info.max):.3g}, next after 1: {1 + float(info.eps):.7g};   1.003 → {numbers[0]:.6g}, 70,000 → {numbers[1]:.6g}, 1e-20 → {numbers[2]:.3g}")
+    print(f"{name}: {info.nexp} + {info.nmant} bits, largest {float(info.max):.3g}, next after 1: 1 + {float(info.eps):.2g};   "
+          f"1.003 → {numbers[0]:.6g}, 70,000 → {numbers[1]:.6g}, 1e-20 → {numbers[2]:.3g}")
 assert [(ml_dtypes.finfo(x).nexp, ml_dtypes.finfo(x).nmant) for x in ("float32", "float16", bfloat16)] == [(8, 23), (5, 10), (8, 7)]
 
 # %% [markdown]
-# bf16 loses *more* digits (1.003 becomes 1), and keeps fp32's range (70,000 is still there). That is its point: gradients may be tiny or huge, and nobody has to scale the loss to keep them in range.
+# bf16 loses *more* digits (1.003 becomes 1), and keeps fp32's range (70,000 is still there). That is its point: gradients may be tiny or
+# huge, and nobody has to scale the loss to keep them in range.
 #
-# Of INT8 a slide says that it has "a fraction of 7 bits". It has no fraction: it is a whole number from −128 to 127, and a **scale** kept beside it. **Predict before you run:** the error of one weight, if 4,096 of them share a scale, and one of the others is 100 times as large as the rest?
+# Of INT8 a slide says that it has "a fraction of 7 bits". It has no fraction: it is a whole number from −128 to 127, and a **scale** kept
+# beside it. **Predict before you run:** the error of one weight, if 4,096 of them share a scale, and one of the others is 100 times as
+# large as the rest?
 
 # %%
 def as_int8(w):
@@ -433,15 +493,18 @@ def as_int8(w):
 
 
 weights = rng.standard_normal(4096)
-for name, w in {"normal weights": weights, "one of them 100 times larger": np.where(np.arange(4096) == 7, 100 * np.abs(weights).max(), weights)}.items():
+with_outlier = np.where(np.arange(4096) == 7, 100 * np.abs(weights).max(), weights)
+for name, w in {"normal weights": weights, "one of them 100 times larger": with_outlier}.items():
     whole, scale = as_int8(w)
     error = (whole * scale - w)[8:]
     print(f"{name:30} scale {scale:.3f}, typical error {np.sqrt((error**2).mean()):.3f} of weights of size 1")
 
 # %% [markdown]
-# Rounding weights after training, or training in 16 bits, is **casting** or *post-training quantization*. **Quantization-aware training** is something else: the weights are rounded in every forward pass of training, so that the model learns to live with it. (A slide calls a model "QAT" that was merely trained in bf16.)
+# Rounding weights after training, or training in 16 bits, is **casting** or *post-training quantization*. **Quantization-aware training**
+# is something else: the weights are rounded in every forward pass of training, so that the model learns to live with it. (A slide calls
+# FLAN-T5 "QAT". Its weights were merely cast.)
 #
-# ## A petaflop-day, and a table of famous runs
+# ## 11. A petaflop-day, and a table of famous runs
 #
 # Compute is also given in **PF/s-days**: $10^{15}$ FLOP each second, for a day. A slide says that this is 8 V100 or 2 A100 for a day.
 #
@@ -452,7 +515,8 @@ day = 86400
 assert plan.PF_DAY == 1e15 * day == 8.64e19
 for name, slide in {"V100": 8, "A100": 2}.items():
     device_peak = max(DEVICES[name].peak["fp16"], DEVICES[name].peak.get("bf16", 0))
-    print(f"{slide} × {name} at full peak: {slide * device_peak * day / plan.PF_DAY:.2f} PF/s-days a day; at 40 % MFU it takes {plan.PF_DAY / (0.4 * device_peak * day):.0f}")
+    print(f"{slide} × {name} at full peak: {slide * device_peak * day / plan.PF_DAY:.2f} PF/s-days a day; "
+          f"at 40 % MFU it takes {plan.PF_DAY / (0.4 * device_peak * day):.0f}")
 
 # %% [markdown]
 # The V100's figure is right at a peak that nobody reaches; the A100's is not even that.
@@ -463,18 +527,21 @@ for name, slide in {"V100": 8, "A100": 2}.items():
 runs = {"BERT-base": (109e6, 250e9, None), "GPT-3": (175e9, 300e9, 3.1e23), "PaLM": (540e9, 780e9, 2.5e24)}
 for name, (n, tokens, printed) in runs.items():
     c = 6 * n * tokens
-    print(f"{name:10} {n:9.3g} × {tokens:.3g} tokens: {c:.2e} FLOPs = {c / plan.PF_DAY:10,.1f} PF/s-days" + (f"   printed: {printed:.1e}" if printed else ""))
+    print(f"{name:10} {n:9.3g} × {tokens:.3g} tokens: {c:.2e} FLOPs = {c / plan.PF_DAY:10,.1f} PF/s-days"
+          + (f"   printed: {printed:.1e}" if printed else ""))
     assert printed is None or abs(c / printed - 1) < 0.02
 berts, gpt3 = (6 * n * tokens for n, tokens, _ in list(runs.values())[:2])
 print(f"GPT-3 took {gpt3 / berts:,.0f} times as much as BERT by these figures; the slide says about 1,000")
 bert_tokens = 1_000_000 * 256 * 512
-print(f"BERT's own paper: 1,000,000 steps of 256 sequences of 512 tokens, {bert_tokens / 1e9:.0f} B and not 250 B: {gpt3 / (6 * 109e6 * bert_tokens):,.0f} times")
+print(f"BERT's own paper: 1,000,000 steps of 256 sequences of 512 tokens, {bert_tokens / 1e9:.0f} B and not 250 B: "
+      f"{gpt3 / (6 * 109e6 * bert_tokens):,.0f} times")
 assert 1850 < gpt3 / berts < 1950
 
 # %% [markdown]
-# ## What is a trillion tokens?
+# ## 12. What is a trillion tokens?
 #
-# A slide: 1 T tokens are 1.875 billion pages, 4 TB of text, and about 7,130 years of reading. **Predict before you run:** which assumptions are hidden there?
+# A slide: 1 T tokens are 1.875 billion pages, 4 TB of text, and about 7,130 years of reading. **Predict before you run:** which
+# assumptions are hidden there?
 
 # %%
 tokens = 10**12
@@ -484,7 +551,8 @@ print(f"{pages / 1e9:.3f} billion pages, {4 * tokens / 1e12:.0f} TB at 4 bytes a
 assert pages == 1.875e9 and round(years, -1) == 7130
 
 # %% [markdown]
-# Are 4 bytes a token right? LLaMA's paper prints for each source its share of the 1.4 T training tokens, how often it was read (epochs), and its size on disk. So a token of it has size ÷ (share × 1.4 T ÷ epochs) bytes:
+# Are 4 bytes a token right? LLaMA's paper prints for each source its share of the 1.4 T training tokens, how often it was read (epochs),
+# and its size on disk. So a token of it has size ÷ (share × 1.4 T ÷ epochs) bytes:
 
 # %%
 MIXTURE = {"CommonCrawl": (0.67, 1.10, 3.3e12), "C4": (0.15, 1.06, 783e9), "GitHub": (0.045, 0.64, 328e9), "Wikipedia": (0.045, 2.45, 83e9),
@@ -494,7 +562,7 @@ print({name: round(each, 2) for name, each in bytes_per_token.items()})
 assert np.isclose(sum(share for share, _, _ in MIXTURE.values()), 1) and 2.75 < min(bytes_per_token.values()) < max(bytes_per_token.values()) < 4
 
 # %% [markdown]
-# Between 2.8 and 4.0: web pages are long words in few tokens, formulas and code are not.
+# Between 2.8 and 4.0. The slide's 4 bytes are those of web pages, which are most of this mixture.
 #
 # ## Exercise of this lesson
 #
@@ -502,7 +570,8 @@ assert np.isclose(sum(share for share, _, _ in MIXTURE.values()), 1) and 2.75 < 
 #
 # ## Five questions
 #
-# <details><summary>1. Training on 1 B tokens costs a model 6 × 10¹⁸ FLOPs by the rule. How large is it, and what does it cost to let it read 1 B tokens?</summary>
+# <details><summary>1. Training on 1 B tokens costs a model 6 × 10¹⁸ FLOPs by the rule. How large is it, and what does it
+# cost to let it read 1 B tokens?</summary>
 #
 # $N=C/(6D)=10^9$ parameters. Reading is forward only: $2ND=2\times10^{18}$ FLOPs.
 #
@@ -516,17 +585,20 @@ assert np.isclose(sum(share for share, _, _ in MIXTURE.values()), 1) and 2.75 < 
 #
 # <details><summary>3. Somebody reports an MFU of 61 % with recomputation of all activations. What do you ask?</summary>
 #
-# Whether the second forward pass was counted. The model needs three passes' worth of FLOPs, the hardware did four. If it was counted, that is hardware utilisation; the MFU is three quarters of it, about 46 %. And which peak was used.
+# Whether the second forward pass was counted. The model needs three passes' worth of FLOPs, the hardware did four. If it was counted,
+# that is hardware utilisation; the MFU is three quarters of it, about 46 %. And which peak was used.
 #
 # </details>
 #
-# <details><summary>4. A model of 7 B parameters is trained with Adam in fp32. How much memory do its states take, and what happens to it if the batch is doubled?</summary>
+# <details><summary>4. A model of 7 B parameters is trained with Adam in fp32. How much memory do its states take, and what
+# happens to it if the batch is doubled?</summary>
 #
 # 16 bytes a parameter, 112 GB. Nothing happens to the states; the activations double.
 #
 # </details>
 #
-# <details><summary>5. For a model with d = 4,096 and an ungated layer with f = 4d, at which context does attention add as much as the blocks' matrices cost?</summary>
+# <details><summary>5. For a model with d = 4,096 and an ungated layer with f = 4d, at which context does attention add as
+# much as the blocks' matrices cost?</summary>
 #
 # Attention costs $6\,d\,(t+1)$ a layer and token, the matrices $6\cdot12\,d^2$. So at $t\approx12\,d$, about 49,000 tokens.
 #
@@ -542,4 +614,4 @@ assert np.isclose(sum(share for share, _, _ in MIXTURE.values()), 1) and 2.75 < 
 # - Korthikanti and others, *Reducing Activation Recomputation in Large Transformer Models*, 2022
 # - Amdahl, *Validity of the Single Processor Approach*, 1967; Gustafson, *Reevaluating Amdahl's Law*, 1988
 #
-# *Lesson 7 is by the minillm contributors, under the licence CC BY 4.0.*
+# This lesson is by the minillm contributors, under CC BY 4.0.

@@ -9,6 +9,9 @@ from ..arrays import Float
 from . import COLOURS, figure
 
 
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)            # of a loss, on a logarithmic axis
+
+
 def amplification(sizes: Mapping[str, Sequence[float]]) -> Any:
     """How long the rows are that each norm makes: histograms over a logarithmic axis. sizes: root mean squares."""
     made, (axes,) = figure(height=3.2)
@@ -20,7 +23,7 @@ def amplification(sizes: Mapping[str, Sequence[float]]) -> Any:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("root mean square of a row, after the norm")
     axes.set_ylabel("share of the rows (%)")
-    axes.legend()
+    axes.legend(frameon=False)
     return made
 
 
@@ -41,11 +44,11 @@ def turning(angles: Mapping[str, Sequence[float]], scores: Mapping[str, Sequence
     for axes, curves in ((left, angles), (right, scores)):
         for (name, values), colour in zip(curves.items(), COLOURS):
             axes.plot(np.arange(len(values)), values, color=colour, label=name, linewidth=1.4)
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=1 if axes is right else 2)
+        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=1 if axes is right else 2)
     left.set_xlabel("position (tokens)")
     left.set_ylabel("cosine of the angle")
     right.set_xlabel("distance between query and key (tokens)")
-    right.set_ylabel("score, as a share of the score at distance 0")
+    right.set_ylabel("score / score at distance 0")
     return made
 
 
@@ -57,7 +60,7 @@ def activations(x: Sequence[float], values: Mapping[str, Sequence[float]], slope
             axes.plot(x, y, color=colour, label=name, linewidth=1.6)
         axes.set_xlabel("x")
         axes.set_ylabel(what)
-    left.legend()
+    left.legend(frameon=False)
     return made
 
 
@@ -69,7 +72,7 @@ def by_block(curves: Mapping[str, Sequence[float]], ylabel: str) -> Any:
     axes.set_xlabel("blocks passed")
     axes.set_ylabel(ylabel)
     axes.set_ylim(0, 1.05 * max(1, max(map(max, curves.values()))))
-    axes.legend()
+    axes.legend(frameon=False)
     return made
 
 
@@ -82,7 +85,7 @@ def first_steps(steps: Mapping[str, Sequence[float]]) -> Any:
     axes.set_xlabel("step")
     axes.set_ylabel("move (learning rates)")
     axes.set_ylim(0, None)
-    axes.legend(fontsize=9)
+    axes.legend(frameon=False, fontsize=9)
     return made
 
 
@@ -93,7 +96,7 @@ def schedules(rates: Mapping[str, Sequence[float]]) -> Any:
         axes.plot(range(len(values)), values, color=colour, linestyle=dashes, label=name)
     axes.set_xlabel("step")
     axes.set_ylabel("learning rate (share of the peak)")
-    axes.legend(fontsize=9)
+    axes.legend(frameon=False, fontsize=9)
     return made
 
 
@@ -101,20 +104,35 @@ def ablations(panels: Mapping[str, Mapping[str, Sequence[float]]], whole: Sequen
               levels: Mapping[str, float] | None = None) -> Any:
     """Loss curves of models that lack a part, a panel for each title, in each of them the whole model's, from several seeds, in black.
     Every curve is a mean over the last `window` steps. levels: losses to compare with, as dotted lines."""
-    made, panels_axes = figure(columns=len(panels), width=4.8, height=4.4)
+    made, panels_axes = figure(columns=len(panels), width=4.8, height=4.6)
+    longest = len(whole[0])
     for axes, (title, curves) in zip(panels_axes, panels.items(), strict=True):
         for i, losses in enumerate(whole):
-            axes.plot(*smoothed(losses, window), color="black", linewidth=2 if i == 0 else 0.8, label=None if i else "the whole block, two seeds")
+            name = None if i else f"the whole block, {len(whole)} seeds"
+            axes.plot(*smoothed(losses, window), color="black", linewidth=1 if i else 2.5, label=name)
         for (name, losses), colour in zip(curves.items(), COLOURS[:6]):
-            axes.plot(*smoothed(losses, window), color=colour, linewidth=1.5, label=name)
+            steps, means = smoothed(losses, window)
+            axes.plot(steps, means, color=colour, linewidth=1.5, label=name)
+            if len(losses) < longest:            # a run that was stopped
+                axes.plot(steps[-1:], means[-1:], "x", color=colour, markersize=9, markeredgewidth=2)
         for name, level in (levels or {}).items():
             axes.axhline(level, color="grey", linewidth=0.8, linestyle=":")
             axes.annotate(name, (1, level), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=7)
+        axes.set_yscale("log")
+        axes.set_yticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
+        axes.minorticks_off()
+        axes.set_ylim(*limits([*whole, *(losses for each in panels.values() for losses in each.values())], window))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")
         axes.set_ylabel(f"loss (nats per token, mean of {window} steps)")
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return made
+
+
+def limits(runs: Sequence[Sequence[float]], window: int) -> tuple[float, float]:
+    """What an axis must reach from and to, for all curves to be seen; whole ticks, so that several panels have the same."""
+    means = [mean for losses in runs for mean in smoothed(losses, window)[1]]
+    return max(tick for tick in TICKS if tick <= max(min(means), TICKS[0])), min(tick for tick in TICKS if tick >= min(max(means), TICKS[-1]))
 
 
 def smoothed(losses: Sequence[float], window: int) -> tuple[list[int], list[float]]:
@@ -130,11 +148,12 @@ def learning(losses: Sequence[float], floor: float, window: int = 20) -> Any:
     axes.plot(*smoothed(losses, window), color=COLOURS[0], label=f"training (mean of {window} steps)")
     axes.axhline(floor, color="black", linestyle="--", linewidth=0.9, label="the least possible: the corpus's entropy")
     axes.set_yscale("log")
-    axes.set_yticks([0.2, 0.5, 1, 2, 5], labels=["0.2", "0.5", "1", "2", "5"])
+    axes.set_yticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
     axes.minorticks_off()
+    axes.set_ylim(0.9 * floor, 1.1 * max(losses))
     axes.set_xlabel("step")
     axes.set_ylabel("loss (nats per token)")
-    axes.legend()
+    axes.legend(frameon=False)
     return made
 
 
@@ -149,5 +168,5 @@ def next_tokens(tokens: Sequence[str], panels: Mapping[str, Mapping[str, Sequenc
         axes.set_xticks(places, tokens, rotation=60, ha="right", fontsize=8)
         axes.set_title(title, fontsize=10)
         axes.set_ylabel("probability of being drawn")
-        axes.legend(fontsize=8)
+        axes.legend(frameon=False, fontsize=8)
     return made

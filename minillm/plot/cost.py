@@ -19,16 +19,20 @@ def shares(bars: Mapping[str, Mapping[str, float]]) -> Any:
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the FLOPs of a training step (%)")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.45 / (0.4 + 0.2 * len(bars))), ncols=len(parts))
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=len(parts))
     return made
 
 
-def beyond_six_nd(contexts: Sequence[int], curves: Mapping[str, Sequence[float]], counted: Mapping[str, Sequence[tuple[int, float]]]) -> Any:
-    """C/(6ND) − 1 in percent over the context, a curve a model, with dots where it was counted in the running program."""
+def beyond_six_nd(contexts: Sequence[int], curves: Mapping[str, Sequence[float]], executed: Mapping[str, Sequence[float]],
+                  counted: Mapping[str, Sequence[tuple[int, float]]]) -> Any:
+    """C/(6ND) − 1 in percent over the context, a curve a model. executed: the same of what a program does beyond what is needed, dashed;
+    counted: (context, value) where that was counted in the running program, as dots."""
     made, (axes,) = figure(width=7.2, height=4.2)
     axes.axhspan(-1, 1, color="grey", alpha=0.2, linewidth=0, label="within 1 %")
     for (name, values), colour in zip(curves.items(), COLOURS):
         axes.plot(contexts, [100 * value for value in values], color=colour, linewidth=1.5, label=name)
+        if name in executed:
+            axes.plot(contexts, [100 * value for value in executed[name]], "--", color=colour, linewidth=1, label=f"{name}, as executed")
         if name in counted:
             axes.plot(*zip(*((t, 100 * value) for t, value in counted[name])), "o", color=colour, markersize=5, label=f"{name}, counted")
     axes.set_xscale("log", base=2)
@@ -37,7 +41,7 @@ def beyond_six_nd(contexts: Sequence[int], curves: Mapping[str, Sequence[float]]
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:+g} %" if y else "0")
     axes.set_xlabel("context (tokens)")
     axes.set_ylabel("training FLOPs against 6ND")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return made
 
 
@@ -56,7 +60,7 @@ def processors(counts: Sequence[int], strong: Mapping[str, Sequence[float]], wea
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("processors")
         axes.set_ylabel("speedup")
-        axes.legend(fontsize=8)
+        axes.legend(frameon=False, fontsize=8)
     return made
 
 
@@ -73,5 +77,5 @@ def memory(tokens: Sequence[int], curves: Mapping[str, Sequence[float]], levels:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("tokens of a batch")
     axes.set_ylabel("memory (GB)")
-    axes.legend(fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return made
