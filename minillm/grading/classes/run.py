@@ -54,7 +54,8 @@ def chosen(assignment: int | None) -> list[Exercise]:
     exercises = [load(name) for name in names()]
     found = [exercise for exercise in exercises if assignment in (None, exercise.assignment)]
     if not found:
-        raise ValueError(f"There is no assignment {assignment}; there are {', '.join(str(n) for n in sorted({each.assignment for each in exercises}))}.")
+        there = sorted({exercise.assignment for exercise in exercises})
+        raise ValueError(f"There is no assignment {assignment}; there are {', '.join(map(str, there))}.")
     return found
 
 
@@ -76,7 +77,8 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     journal = Journal(settings.out / "journal.jsonl")
     try:
         if journal.unread:
-            graded.notes.append(f"{journal.path}: {journal.unread} line{'s' * (journal.unread > 1)} couldn't be read; what stood there is graded again.")
+            lines = f"{journal.unread} line{'s' * (journal.unread > 1)}"
+            graded.notes.append(f"{journal.path}: {lines} couldn't be read; what stood there is graded again.")
         if settings.regrade:
             forget(journal, found, exercises, definitions, settings.regrade)
         tasks = missing(journal, found, exercises, definitions, settings.variants)
@@ -132,15 +134,17 @@ def keep(journal: Journal, done: Done, definitions: Mapping[str, str], graded: G
     """Into the journal; failures of the grader too, where they don't count."""
     task = done.task
     failed = [Verdict(task.exercise, check, points.OPEN, message) for check, message in done.failures.items()]
-    journal.add(((Key(task.student, task.exercise, verdict.check, task.submission, definitions[task.exercise]), verdict) for verdict in [*done.verdicts, *failed]),
-                done.seconds)
+    journal.add([(Key(task.student, task.exercise, verdict.check, task.submission, definitions[task.exercise]), verdict)
+                 for verdict in [*done.verdicts, *failed]], done.seconds)
     graded.failures |= {(task.student, task.exercise, verdict.check): verdict.message for verdict in failed}
     graded.judged += len(done.verdicts)
     graded.seconds += done.seconds
 
 
 def result(journal: Journal, submission: Submission, exercises: list[Exercise], definitions: Mapping[str, str],
-           overrides: Mapping[tuple[str, str, str], by_hand.Override], policy: lateness.Policy, failures: Mapping[tuple[str, str, str], str]) -> points.Result:
+           overrides: Mapping[tuple[str, str, str], by_hand.Override], policy: lateness.Policy,
+           failures: Mapping[tuple[str, str, str], str]) -> points.Result:
+    """The points of one student, from what stands in the journal. What stands nowhere is open."""
     student = submission.student
     verdicts: dict[str, dict[str, Verdict]] = {}
     for exercise in exercises:
@@ -148,13 +152,17 @@ def result(journal: Journal, submission: Submission, exercises: list[Exercise], 
             return {check.name: Verdict(exercise.name, check.name, status, message) for check in exercise.checks}
         source = submission.sources.get(exercise.name)
         if source is None:
-            verdicts[exercise.name] = all_of("not started", "The submission was refused." if submission.refused else f"{exercise.name}.py was not handed in.")
+            why = "The submission was refused." if submission.refused else f"{exercise.name}.py was not handed in."
+            verdicts[exercise.name] = all_of("not started", why)
         elif text_of(source) is None:
             verdicts[exercise.name] = all_of("failed", f"{exercise.name}.py isn't text in UTF-8, so it can't be run.")
         else:
-            verdicts[exercise.name] = {
-                check: journal.verdicts.get(key) or Verdict(exercise.name, check, points.OPEN, failures.get((student.id, exercise.name, check), "It is not graded yet."))
-                for check, key in keys(submission, exercise, definitions[exercise.name]).items()}
+            verdicts[exercise.name] = all_of(points.OPEN, "It is not graded yet.")
+            for check, key in keys(submission, exercise, definitions[exercise.name]).items():
+                if key in journal.verdicts:
+                    verdicts[exercise.name][check] = journal.verdicts[key]
+                elif why := failures.get((student.id, exercise.name, check)):
+                    verdicts[exercise.name][check] = Verdict(exercise.name, check, points.OPEN, why)
     late = lateness.lateness(policy, student, submission.submitted, sorted({exercise.assignment for exercise in exercises}))
     return points.scored(submission, exercises, verdicts, overrides, late)
 

@@ -151,7 +151,8 @@ def of_one(path: Path, claim: Claim, exercises: list[str]) -> dict[str, bytes]:
     if path.name.endswith(".py") and not path.is_dir():
         name = Path(claim.file).stem
         if name not in exercises and len(exercises) > 1:
-            raise Refused(f"{quoted(path.name)} is a single file, and its name doesn't say which exercise it is: call it {claim.ids[0]}_{exercises[0]}.py.")
+            raise Refused(f"{quoted(path.name)} is a single file, and its name doesn't say which exercise it is: call it "
+                          f"{claim.ids[0]}_{exercises[0]}.py.")
         [only] = archives.entries(path)
         if only.kind != "file":
             raise Refused(f"{quoted(path.name)} is {only.kind}. Hand in plain files.")
