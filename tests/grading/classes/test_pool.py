@@ -126,7 +126,8 @@ def test_only_what_is_not_judged_is_asked_again():
     def ask(task):
         asked.append(sorted(task.known))
         status = "error" if len(asked) == 1 else "passed"
-        return {"verdicts": [dict(exercise="rmsnorm", check="forward", status="failed"), dict(exercise="rmsnorm", check="extremes", status=status, message="m"),
+        return {"verdicts": [dict(exercise="rmsnorm", check="forward", status="failed"),
+                             dict(exercise="rmsnorm", check="extremes", status=status, message="m"),
                              dict(exercise="rmsnorm", check="backward", status="not reached")], "seconds": 1.0}
 
     done = pool.tried(Task("s", "rmsnorm", "", "", {"reuse": {}}), ask)
