@@ -107,10 +107,13 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
         return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
-    named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
-    if named is None and not any(answer.problem for _, answer, _ in faults):
-        seen = diagnose([Fault(each.case, each.expected, answer.values, fair_to(each.case, tolerance)) for each, answer, _ in faults])
-        named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    try:
+        named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
+        if named is None and not any(answer.problem for _, answer, _ in faults):
+            seen = diagnose([Fault(each.case, each.expected, answer.values, fair_to(each.case, tolerance)) for each, answer, _ in faults])
+            named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    except Exception:                                             # an answer so strange that it upsets a diagnosis is still a wrong answer
+        named = None
     return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else says, printed)
 
 

@@ -110,6 +110,13 @@ def test_an_array_that_is_not_there_is_refused_before_anything_is_allocated(dtyp
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("dtype, shape", [("<M8[s]", [1]), ("|V8", [1]), ("<U2", [1]), (">f8", [1]), ("f8", [1]), ("<f4, <f4", [1]), ("<f8", [True]), ("<f8", [1.0]), ("<f8", [-1]), ("<f4", [-2, -1])])
+def test_only_plain_numbers_of_whole_shapes_are_taken_even_where_the_size_fits(dtype, shape):
+    assert opened(b'{"message": 0, "arrays": [["<f8", [1]]]}', bytes(8))[1][0].tolist() == [0.0]
+    with pytest.raises(ValueError, match="unknown type or shape"):
+        opened(json.dumps({"message": 0, "arrays": [[dtype, shape]]}).encode(), bytes(8))
+
+
 @pytest.mark.parametrize("packed", [{"array": 1, "scalar": False}, {"array": -1, "scalar": False}, {"array": True, "scalar": False}, {"array": 0}, {"array": "0", "scalar": 1}, {}, {"object": 1},
                                     {"plain": [1]}, {"plain": 1.5}, {"dict": [[{"list": []}, {"plain": 1}]]}, {"dict": [1]}, {"bytes": "xy"}, {"float": "one"}, {"tuple": 3}, {"float": None}])
 def test_a_value_that_pack_never_writes_is_refused(packed):
