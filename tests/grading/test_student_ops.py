@@ -64,7 +64,10 @@ def test_a_model_on_right_functions_has_the_reference_s_loss_and_gradients(folde
 def test_in_float32_it_stays_float32(folder, trusting):
     mine, theirs = (losses_and_gradients(Config(**SHAPE), ops, "float32") for ops in (student_ops(folder).ops, REFERENCE))
     assert_same(mine, theirs, 2e-5)
-    assert {grad.dtype for grad in mine[1].values()} == {np.dtype("float32")}
+    rng = np.random.default_rng(0)
+    x, (rope, attention) = rng.normal(size=(2, 5, 4, 6)).astype("float32"), (getattr(student_ops(folder).ops, name) for name in ("rope", "attention"))
+    turned, cache = rope.forward(x)
+    assert turned.dtype == rope.backward(x, cache)[0].dtype == attention.forward(x, x, x)[0].dtype == np.float32, "the student's cosines are float64"
 
 
 def test_rows_of_several_documents_are_attended_to_one_by_one(folder, trusting):
@@ -73,7 +76,7 @@ def test_rows_of_several_documents_are_attended_to_one_by_one(folder, trusting):
     assert_same(*(losses_and_gradients(Config(**SHAPE), ops, documents=documents) for ops in (students.ops, REFERENCE)))
     assert not students.notes, "the student's attention did it all"
     interrupted = np.array([[0, 1, 0, 1] * 3] * 3)
-    assert in_pieces(interrupted) and not in_pieces(documents)
+    assert in_pieces(interrupted) and in_pieces(np.array([[0, 1, 0]])) and not in_pieces(documents)
     assert_same(*(losses_and_gradients(Config(**SHAPE), ops, documents=interrupted) for ops in (students.ops, REFERENCE)))
     assert any("documents in pieces" in note for note in students.notes)
 
@@ -102,6 +105,15 @@ def test_gradients_of_weights_are_added_where_they_are_collected(folder, trustin
     table = np.zeros((7, 4))
     _, cache = ops.embedding.forward(np.array([1, 1, 3]), rng.normal(size=(7, 4)))
     assert ops.embedding.backward(x, cache, into=table)[0] is table and table[1] == pytest.approx(x[0] + x[1])
+
+
+def test_the_loss_of_a_slice_is_divided_by_the_whole_batch_s_count(folder, trusting):
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(6, 5)), np.array([1, 2, -100, 0, 4, -100])
+    found = [(op := ops.cross_entropy).forward(logits, targets, denominator=16.0) + (op,) for ops in (student_ops(folder).ops, REFERENCE)]
+    (mine, own, op), (theirs, cache, reference) = ((loss, cache, op) for loss, cache, op in found)
+    assert mine[0] == pytest.approx(theirs[0]) and mine[1] == pytest.approx(theirs[1])
+    np.testing.assert_allclose(op.backward(0.5, own)[0], reference.backward(0.5, cache)[0], rtol=1e-12)
 
 
 def test_adapted_operations_pass_the_gradient_check(folder):
