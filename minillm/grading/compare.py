@@ -73,11 +73,11 @@ def different_arrays(answer: Any, expected: np.ndarray, name: str, tolerance: fl
     if found is None or found.shape != expected.shape:
         if expected.shape and found is not None and found.shape:
             return f"{name} must have the shape {expected.shape}; it has {found.shape}."
-        return f"{name} must be {f'an array of shape {expected.shape}' if expected.shape else A_NUMBER[expected.dtype.kind]}; it is {kind(answer)}."
+        return f"{name} must be {kind(expected) if expected.shape else A_NUMBER[expected.dtype.kind]}; it is {kind(answer)}."
     if expected.dtype.kind == "f" and type(answer) is int and found.dtype.kind in "iu":       # 0 is a fine float
         found = found.astype(np.float64)
     if KINDS.get(found.dtype.kind) != wanted:
-        return f"{name} must {'hold ' + wanted if expected.shape else 'be ' + A_NUMBER[expected.dtype.kind]}; it {'holds' if expected.shape else 'is'} {found.dtype}."
+        return f"{name} must hold {wanted}; it holds {found.dtype}." if expected.shape else f"{name} must be {A_NUMBER[expected.dtype.kind]}; it is {found.dtype}."
     wrong = far(found, expected, tolerance, scale) if expected.dtype.kind == "f" else unequal(found, expected)
     if not wrong.any():
         return None

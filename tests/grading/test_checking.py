@@ -51,8 +51,10 @@ def test_an_input_that_is_meant_to_change_is_compared():
 
 
 @pytest.mark.parametrize("answer, status", [
-    (dict(problem="grader", message="no fork"), "error"), (dict(problem="not started", message="f"), "not started"), (dict(problem="died", message="gone"), "failed"),
-    (dict(problem="error", message="E: x", line=3, text="  f()"), "failed"), (dict(problem="time", message="long"), "failed"), (dict(values={}), "failed"),
+    (dict(problem="grader", message="no fork"), "error"), (dict(problem="not started", message="f"), "not started"),
+    (dict(problem="died", message="gone"), "failed"),
+    (dict(problem="error", message="E: x", line=3, text="  f()"), "failed"), (dict(problem="time", message="long"), "failed"),
+    (dict(values={}), "failed"),
 ])
 def test_problems_have_their_status(answer, status):
     told = verdict(**answer)
@@ -60,16 +62,26 @@ def test_problems_have_their_status(answer, status):
     assert "line" not in answer or told.message.endswith("E: x (line 3: f())")
 
 
-NUMBERS = hnp.arrays(st.sampled_from([np.float64, np.float16, np.int64, np.bool_, np.complex128, np.uint64]), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
-STRANGE = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), NUMBERS, st.builds(Foreign, st.text()), st.just(10**4000)),
-                       lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text() | st.tuples(st.integers()), inner, max_size=3))
-EXPECTED = st.sampled_from([np.arange(3.0), (np.arange(3.0), np.ones((2, 2))), [1, 2], {"a": 1.0, (1, 2): 2}, 3, 2.5, True, "text", b"x", None, np.arange(3), (np.ones(1),), [0.5, [1.0]]])
+NUMBERS = hnp.arrays(st.sampled_from([np.float64, np.float16, np.int64, np.bool_, np.complex128, np.uint64]),
+                     hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), NUMBERS, st.builds(Foreign, st.text()))
+KEYS = st.text() | st.tuples(st.integers())
+
+
+def nested(inner):
+    return st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(KEYS, inner, max_size=3)
+
+
+STRANGE = st.recursive(PLAIN | st.just(10**4000), nested)
+EXPECTED = st.sampled_from([np.arange(3.0), (np.arange(3.0), np.ones((2, 2))), [1, 2], {"a": 1.0, (1, 2): 2}, 3, 2.5, True, "text", b"x", None,
+                            np.arange(3), (np.ones(1),), [0.5, [1.0]]])
 
 
 @given(EXPECTED, STRANGE, STRANGE)
 def test_no_answer_however_strange_upsets_the_judge(expected, answer, given_):
     """An exception here would be an error of the grader's, which costs no points."""
-    told = judge("c", [Prepared(CASE, {"result": expected}, {"m": {"result": expected}})], [Answer({"result": answer, "x": given_, "by": 2.0})], "e", {})
+    told = judge("c", [Prepared(CASE, {"result": expected}, {"m": {"result": expected}})], [Answer({"result": answer, "x": given_, "by": 2.0})],
+                 "e", {})
     assert told.status == "failed", "the inputs were changed, at least"
     assert told.message.encode() and len(told.message) < 5000
 
@@ -92,7 +104,8 @@ def demo(**checks) -> exercises.Exercise:
         return x * by
 
     whole = exercises.load("rmsnorm")
-    return replace(whole, name="demo", functions={"scaled": scaled}, checks=tuple(made(name, cases) for name, cases in checks.items()), mistakes=(), points=dict.fromkeys(checks, 1.0))
+    return replace(whole, name="demo", functions={"scaled": scaled}, checks=tuple(made(name, cases) for name, cases in checks.items()), mistakes=(),
+                   points=dict.fromkeys(checks, 1.0))
 
 
 SCALED = "def scaled(x, by):\n    return x * by"
@@ -122,7 +135,8 @@ def test_a_check_that_is_wrong_itself_takes_no_points(cases, sentence):
 def test_statuses_go_on_to_the_checks_behind():
     assert [each.status for each in checking.run(demo(first=None, second=None), SCALED)] == ["passed", "passed"]
     assert [each.status for each in checking.run(demo(first=None, second=None), SCALED.replace("*", "+"))] == ["failed", "not reached"]
-    assert [each.status for each in checking.run(demo(first=None, second=None), "def scaled(x, by):\n    raise NotImplementedError('demo.scaled')")] == ["not started"] * 2
+    assert [each.status for each in checking.run(demo(first=None, second=None),
+                                                 "def scaled(x, by):\n    raise NotImplementedError('demo.scaled')")] == ["not started"] * 2
 
 
 def test_a_regrade_repeats_and_another_student_has_other_inputs():
@@ -151,7 +165,8 @@ def test_no_right_answer_fails_on_a_busy_machine():
     busy = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(8)]
     try:
         with ThreadPoolExecutor(4) as pool:
-            runs = list(pool.map(lambda i: checking.run(exercises.load(names[i % len(names)]), solution(names[i % len(names)]), b"load", str(i), sandbox=kept), range(3 * len(names))))
+            runs = list(pool.map(lambda i: checking.run(exercises.load(names[i % len(names)]), solution(names[i % len(names)]), b"load", str(i),
+                                                        sandbox=kept), range(3 * len(names))))
     finally:
         for each in busy:
             each.kill()
