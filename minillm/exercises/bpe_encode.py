@@ -138,7 +138,7 @@ MISTAKES = [mistake(name, advice, naive, *edits) for name, advice, *edits in [
      ("if glued and (glued[-1], token) == pair:", "if glued and (glued[-1], token) == pair and pair[0] + pair[1] not in glued:")),
     ("only the first merge applied", "After the first merge come the others.", (LOOP, LOOP.replace("in merges:", "in merges[:1]:"))),
     ("last merge forgotten", "Are all merges applied, the last one too?", (LOOP, LOOP.replace("in merges:", "in merges[:-1]:"))),
-    ("numbers for bytes", "Going through bytes gives numbers. A token is a byte string: bytes([number]).", (LOOP, LOOP + " if any(len(token) > 1 for token in word) else list(piece)")),
+    ("numbers for bytes", "Going through bytes gives numbers. A token is a byte string: bytes([number]).", ("word = [bytes([byte]) for byte in piece]", "word = list(piece)")),
 ]] + [mistake(name, advice, {"decode": decode}, *edits) for name, advice, *edits in [
     ("each token decoded for itself", "A token may end in the middle of a character. What has to be put together first, the bytes or the text?",
      ('b"".join(vocabulary[i] for i in ids).decode("utf-8", errors="replace")', '"".join(vocabulary[i].decode("utf-8", errors="replace") for i in ids)')),

@@ -146,6 +146,7 @@ MISTAKES = [mistake(name, advice, OWN, *edits) for name, advice, *edits in [
       "            if word[i] == word[i - 1]:\n                pairs[word[i], word[i]] += count\n                i += 1\n            i += 1")),
     ("pairs across words", "The last token of a word and the first of the next are no neighbours.",
      ("    return max(", "    for left, right, count in zip(words, words[1:], counts):\n        pairs[left[-1], right[0]] += count\n    return max(")),
+    ("the glued token returned", "best_pair returns the pair, (left, right); gluing is left to glue.", ("return max(", "return b''.join(max("), ("default=None)", "default=(b'', b'')))")),
     ("the most frequent pair of any two tokens", "Only direct neighbours make a pair.",
      ("for pair in zip(word, word[1:]):", "for pair in ((a, b) for i, a in enumerate(word) for b in word[i + 1:]):")),
 ]] + [mistake(name, advice, naive, *edits) for name, advice, *edits in [

@@ -93,6 +93,8 @@ MISTAKES = [mistake(name, advice, FUNCTIONS, *edits) for name, advice, *edits in
      (ATTENTION, "attention = d * h * e + 2 * d * k * e"), (WEIGHTS, WEIGHTS.replace(" + h * e * d", ""))),
     ("keys, but no values", "Keys and values each have a matrix.", (ATTENTION, ATTENTION.replace("2 * d * k", "d * k")), (WEIGHTS, WEIGHTS.replace("2 * d * k", "d * k"))),
     ("two matrices in the feed-forward layer", "SwiGLU has three matrices: gate, up and down.", ("feed_forward = 3 *", "feed_forward = 2 *"), (WEIGHTS, WEIGHTS.replace("3 *", "2 *"))),
+    ("GPT's feed-forward layer", "The width of this feed-forward layer is f, and it has three matrices.", ("feed_forward = 3 * d * f", "feed_forward = 8 * d * d"),
+     (WEIGHTS, WEIGHTS.replace("3 * d * f", "8 * d * d"))),
     ("norms forgotten", "Each norm has a scale for every channel. How many norms are there?", ("norms = 2 * d", "norms = 0"), (LAST, LAST.replace("+ d + v", "+ v"))),
     ("one norm a block", "A block has a norm before each of its two branches.", ("norms = 2 * d", "norms = d")),
     ("final norm forgotten", "After the last block there is one more norm.", (LAST, LAST.replace("+ d + v", "+ v"))),

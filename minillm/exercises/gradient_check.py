@@ -101,6 +101,8 @@ MISTAKES = [mistake(name, advice, FUNCTIONS, *edits) for name, advice, *edits in
     ("divided by the measured norm", "Divide by the larger of the two norms, whichever that is.", (LARGEST, "np.sqrt((measured * measured).sum())")),
     ("largest entry for norm", "The norm of a tensor takes all its numbers: the root of the sum of their squares.",
      (LARGEST, "max(abs(claimed).max(), abs(measured).max())"), ("np.sqrt((difference * difference).sum())", "abs(difference).max()")),
+    ("entry by entry", "Small entries have large relative errors that mean nothing: one norm for the whole tensor.",
+     ("return np.sqrt((difference * difference).sum()) / largest", "return (abs(difference) / np.maximum(1e-300, np.maximum(abs(claimed), abs(measured)))).max()")),
     ("root forgotten", "A norm is the root of a sum of squares.", (LARGEST, LARGEST.replace("np.sqrt", "")), ("np.sqrt((difference * difference).sum())", "(difference * difference).sum()")),
     ("difference of the norms", "Two gradients of the same length may point in different directions: take the norm of the difference, not the difference of the norms.",
      ("np.sqrt((difference * difference).sum())", "abs(np.sqrt((claimed * claimed).sum()) - np.sqrt((measured * measured).sum()))")),

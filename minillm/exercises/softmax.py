@@ -47,6 +47,7 @@ CHECKS = [
 E, DX = "np.exp(x - x.max(-1, keepdims=True))", "y * (dy - (dy * y).sum(-1, keepdims=True))"
 MISTAKES = [mistake(name, advice, plain, *edits) for name, advice, *edits in [
     ("wrong axis", "Each row must sum to 1. Which axis are you summing over?", (E, E.replace("-1", "0")), ("e / e.sum(-1", "e / e.sum(0")),
+    ("sums laid along the wrong axis", "The sum of a row divides that row. Which shape must the sums have for that?", ("e / e.sum(-1, keepdims=True)", "e / e.sum(-1)")),
     ("summed over everything", "Each row is a distribution for itself; yours sum to 1 all together.", (E, "np.exp(x)"), ("e / e.sum(-1, keepdims=True)", "e / e.sum()")),
     ("one maximum for all rows", "A row far below the largest number of the array is all zeros after exp. Whose maximum must be subtracted?", (E, "np.exp(x - x.max())")),
     ("overflow in exp", "e^x overflows for large x. What may be subtracted from a whole row without changing the result?", (E, "np.exp(x)")),

@@ -52,7 +52,7 @@ def encode_bpe(piece, merges):
     dict(name="each merge once", fails="encode", diagnosis="only the first occurrence merged", of="in_place", edits=[("                word[i:i + 2] = [left + right]\n", "                word[i:i + 2] = [left + right]\n                break\n")]),
     dict(name="returns inside of the loop", fails="encode", diagnosis="only the first merge applied", of="in_place", edits=[("            i += 1\n    return word", "            i += 1\n        return word\n    return word")]),
     dict(name="range(len(merges) - 1)", fails="encode", diagnosis="last merge forgotten", of="in_place", edits=[("for left, right in merges:", "for left, right in merges[:len(merges) - 1]:")]),
-    dict(name="list(piece)", fails="encode", diagnosis=None, of="in_place", edits=[("[bytes((number,)) for number in piece]", "list(piece)")]),
+    dict(name="list(piece)", fails="encode", diagnosis="numbers for bytes", of="in_place", edits=[("[bytes((number,)) for number in piece]", "list(piece)")]),
     dict(name="characters, not bytes", fails="small", diagnosis=None, of="in_place", edits=[("[bytes((number,)) for number in piece]", "[c.encode() for c in piece.decode('utf-8', 'replace')]")]),
     dict(name="merges of an empty list", fails="small", diagnosis=None, of="ranks", edits=[("    while True:\n        known =", "    while len(word) > 1:\n        known =")]),
     dict(name="searches again from the start after each merge", fails="long", diagnosis=None, source='''

@@ -38,7 +38,7 @@ def best_pair(words, counts):
 '''),
     dict(name="max of nothing", fails="none", diagnosis=None, of="dict", edits=[("    if not seen:\n        return None\n", "")]),
     dict(name="an empty pair for nothing", fails="none", diagnosis=None, of="sorted", edits=[("if ranked else None", "if ranked else (b'', b'')")]),
-    dict(name="the pair glued already", fails="frequent", diagnosis=None, of="dict", edits=[("return max(key for key in seen if seen[key] == most)", "return b''.join(max(key for key in seen if seen[key] == most))")]),
+    dict(name="the pair glued already", fails="frequent", diagnosis="the glued token returned", of="dict", edits=[("return max(key for key in seen if seen[key] == most)", "return b''.join(max(key for key in seen if seen[key] == most))")]),
     dict(name="stops after the first", fails="glue", diagnosis="only the first occurrence glued", of="dict", edits=[("            i += 2\n", "            return out + word[i + 2:]\n")]),
     dict(name="moves on by one", fails="glue", diagnosis="second token left standing", of="dict", edits=[("            i += 2\n", "            i += 1\n")]),
     dict(name="from the end", fails="overlapping", diagnosis="glued from the right", of="sorted", edits=[("    i = 0\n    while i < len(word) - 1:", "    i = len(word) - 2\n    while i >= 0:"), ("        i += 1\n", "        i -= 1\n")]),
@@ -49,7 +49,7 @@ def glue(word, pair):
 '''),
     dict(name="compares the bytes", fails="borders", diagnosis="bytes compared, not tokens", of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "word[i] + word[i + 1] == pair[0] + pair[1]")]),
     dict(name="in any order", fails="glue", diagnosis="order ignored", of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "{word[i], word[i + 1]} == set(pair)")]),
-    dict(name="writes into the word", fails="glue", diagnosis=None, of="sorted", edits=[("    word = list(word)\n", "")]),
+    dict(name="writes into the word", fails="glue", diagnosis="an input changed in place", of="sorted", edits=[("    word = list(word)\n", "")]),
 ]
 
 REST = {"best_pair": """

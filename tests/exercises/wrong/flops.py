@@ -6,7 +6,7 @@ WRONG = [
     dict(name="no output projection", fails="parameters", diagnosis="output projection forgotten", of="shapes", edits=[(", (h * e, d)", "")]),
     dict(name="K and V as one", fails="parameters", diagnosis="keys, but no values", of="shapes", edits=[("(d, k * e), (d, k * e)", "(d, k * e)")]),
     dict(name="up and down", fails="parameters", diagnosis="two matrices in the feed-forward layer", of="formula", edits=[("3 * d * f", "2 * d * f")]),
-    dict(name="4 d for the feed-forward layer, as in GPT", fails="parameters", diagnosis=None, of="formula", edits=[("3 * d * f", "8 * d * d")]),
+    dict(name="4 d for the feed-forward layer, as in GPT", fails="parameters", diagnosis="GPT's feed-forward layer", of="formula", edits=[("3 * d * f", "8 * d * d")]),
     dict(name="no norms", fails="parameters", diagnosis="norms forgotten", of="formula", edits=[("+ 2 * d)", ")"), ("d * (1 + v", "d * (0 + v")]),
     dict(name="no last norm", fails="parameters", diagnosis="final norm forgotten", of="formula", edits=[("d * (1 + v", "d * (v"), ("(2 - bool(tied))", "(2 - bool(tied))")]),
     dict(name="LayerNorm's biases", fails="parameters", diagnosis="norms with a bias", of="formula", edits=[("+ 2 * d)", "+ 4 * d)"), ("d * (1 + v", "d * (2 + v")]),

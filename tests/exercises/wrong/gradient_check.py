@@ -42,7 +42,7 @@ def relative_error(claimed, measured):
          edits=[("plus = float(np.sum(dy * op.forward(moved.reshape(x.shape))[0]))", "plus = (dy * op.forward(moved.reshape(x.shape))[0]).ravel()[i]"),
                 ("minus = float(np.sum(dy * op.forward(moved.reshape(x.shape))[0]))", "minus = (dy * op.forward(moved.reshape(x.shape))[0]).ravel()[i]")]),
     dict(name="norms added", fails="relative_error", diagnosis="divided by the sum of the norms", of="flat", edits=[("/ max(a, b)", "/ (a + b)")]),
-    dict(name="the usual |a - b| / max(|a|, |b|) of entries", fails="relative_error", diagnosis=None, of="nditer",
+    dict(name="the usual |a - b| / max(|a|, |b|) of entries", fails="relative_error", diagnosis="entry by entry", of="nditer",
          edits=[("    bottom = max(norm(claimed), norm(measured))\n    if bottom == 0:\n        return 0\n    return norm(claimed - measured) / bottom",
                  "    return np.max(np.abs(claimed - measured) / np.maximum(1e-8, np.maximum(np.abs(claimed), np.abs(measured))))")]),
     dict(name="max norm", fails="relative_error", diagnosis="largest entry for norm", of="nditer",

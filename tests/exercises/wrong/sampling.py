@@ -26,10 +26,10 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     dict(name="exp of the logits as they are", fails="large", diagnosis="overflow in exp", of="masks", edits=[("np.exp(z[chosen] - z[chosen[0]])", "np.exp(z[chosen])")]),
     dict(name="z > threshold", fails="top_k", diagnosis="top-k keeps one too few", of="lists", edits=[("if z[i] >= threshold", "if z[i] > threshold")]),
     dict(name="sorted(…)[k]", fails="top_k", diagnosis="top-k keeps one too many", of="lists", edits=[("[min(top_k, v) - 1]", "[min(top_k, v - 1)]")]),
-    dict(name="sorted upwards", fails="top_k", diagnosis=None, of="lists", edits=[("sorted(z, reverse=True)", "sorted(z)")]),
+    dict(name="sorted upwards", fails="top_k", diagnosis="top-k counted from below", of="lists", edits=[("sorted(z, reverse=True)", "sorted(z)")]),
     dict(name="sorted upwards, and compared so", fails="top_k", diagnosis="top-k keeps the smallest", of="lists", edits=[("sorted(z, reverse=True)", "sorted(z)"), ("z[i] >= threshold", "z[i] <= threshold")]),
     dict(name="k too large is an error", fails="ties", diagnosis=None, of="lists", edits=[("[min(top_k, v) - 1]", "[top_k - 1]")]),
-    dict(name="logits * mask", fails="top_k", diagnosis=None, source='''
+    dict(name="logits * mask", fails="top_k", diagnosis="top-k cuts the logits to 0", source='''
 import numpy as np
 
 def probabilities(logits, temperature=1.0, top_k=None, top_p=None):

@@ -25,7 +25,7 @@ def backward(dy, cache):
     y = cache
     return (y * (dy - np.sum(dy * y, axis=-1, keepdims=True)),)
 '''),
-    dict(name="sum without keepdims", fails="forward", diagnosis=None, of="model", edits=[("e.sum(-1, keepdims=True)", "e.sum(-1)")]),
+    dict(name="sum without keepdims", fails="forward", diagnosis="sums laid along the wrong axis", of="model", edits=[("e.sum(-1, keepdims=True)", "e.sum(-1)")]),
     dict(name="by the formula alone", fails="large", diagnosis="overflow in exp", of="jacobian", edits=[("np.exp(row - np.max(row))", "np.exp(row)")]),
     dict(name="np.max(x)", fails="different", diagnosis="one maximum for all rows", of="float32", edits=[("x.max(axis=-1, keepdims=True)", "x.max()")]),
     dict(name="clipped before exp", fails="large", diagnosis=None, of="model", edits=[("np.exp(x - x.max(-1, keepdims=True)) ", "np.exp(np.clip(x, -50, 50)) ")]),
