@@ -81,21 +81,26 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
             graded.notes.append(f"{journal.path}: {lines} couldn't be read; what stood there is graded again.")
         if settings.regrade:
             forget(journal, found, exercises, definitions, settings.regrade)
-        tasks = missing(journal, found, exercises, definitions, settings.variants)
-        if tasks:
-            kept_in = sandbox.best()
-            sandbox.require(kept_in, settings.sandbox or kept_in.tier)
-            graded.notes.append(sandbox.describe(kept_in))
-            journal.begin(tasks=len(tasks), sandbox=kept_in.tier, version=minillm.__version__)
-            watch(len(tasks))
-            for event in pool.run(tasks, key, kept_in.tier, settings.workers):
-                if isinstance(event, Done):
-                    keep(journal, event, definitions, graded)
-                watch(event)
+        if tasks := missing(journal, found, exercises, definitions, settings.variants):
+            judge(tasks, journal, settings, key, definitions, graded, watch)
         graded.results = [result(journal, each, exercises, definitions, overrides, policy, graded.failures) for each in found.submissions]
     finally:
         journal.close()
     return graded
+
+
+def judge(tasks: list[Task], journal: Journal, settings: Settings, key: bytes, definitions: Mapping[str, str], graded: Graded,
+          watch: Callable[[Task | Done | int], None]) -> None:
+    """In the best sandbox there is, if it is good enough; each verdict is on the disk before the next is waited for."""
+    kept_in = sandbox.best()
+    sandbox.require(kept_in, settings.sandbox or kept_in.tier)
+    graded.notes.append(sandbox.describe(kept_in))
+    journal.begin(tasks=len(tasks), sandbox=kept_in.tier, version=minillm.__version__)
+    watch(len(tasks))
+    for event in pool.run(tasks, key, kept_in.tier, settings.workers):
+        if isinstance(event, Done):
+            keep(journal, event, definitions, graded)
+        watch(event)
 
 
 def existing(path: Path) -> Path | None:
