@@ -48,6 +48,7 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
+	$(BIN)/python -m benchmarks.grading
 
 lessons: .venv/installed         ## build the notebooks of the lessons that have changed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'

@@ -11,8 +11,8 @@ forward returns (y, cache); the cache holds whatever your backward needs. backwa
     dx = r · (g − x · r² · mean(g · x))
     dw = Σ_rows dy · x · r
 
-The means are over the last axis. The second term of dx comes from r: ∂r/∂x_i = −r³ x_i / d, so every channel of a row is coupled to all
-the others through their common length.
+The means are over the last axis. The second term of dx comes from r: ∂r/∂x_i = −r³ x_i / d, so every channel of a row is coupled
+to all the others through their common length.
 
 x may have any number of leading axes, also none. What you are given must stay as it is.
 

@@ -17,13 +17,14 @@
 # - read a file of `minillm/ops/` from top to bottom, and put its mathematics to the test;
 # - translate between lecture slides, papers and this code.
 #
-# Reading takes about 40 minutes, running a few seconds. You need Python, a little NumPy, and the derivatives of school. Nothing from other
-# lessons.
+# Reading takes about 40 minutes, running a few seconds. You need Python, a little NumPy, and the derivatives of school.
+# Nothing from other lessons.
 #
-# **How a lesson works.** Each section has one idea. It opens with a question, and then asks you to *predict* a result. Do that, on paper
-# or in your head, before you look at the output below or run the cell with Shift+Enter: a wrong guess, noticed, teaches more than ten
-# right lines read. The code is that of the library itself, imported or shown; nothing is rewritten to look nicer. Many cells end with an
-# `assert`: a claim that is tested each time the lesson is built. Change numbers and run the cells again. You can't break anything.
+# **How a lesson works.** Each section has one idea. It opens with a question, and then asks you to *predict* a result.
+# Do that, on paper or in your head, before you look at the output below or run the cell with Shift+Enter: a wrong
+# guess, noticed, teaches more than ten right lines read. The code is that of the library itself, imported or shown;
+# nothing is rewritten to look nicer. Many cells end with an `assert`: a claim that is tested each time the lesson is
+# built. Change numbers and run the cells again. You can't break anything.
 
 # %%
 import numpy as np
@@ -35,8 +36,9 @@ from minillm.plot import show
 # %% [markdown]
 # ## 1. What does a shape say?
 #
-# An **array** is a block of numbers with some number of **axes**, and its **shape** is the list of their lengths. Language models handle
-# arrays with many axes, so each axis gets a letter, and keeps it everywhere in this project. The first three:
+# An **array** is a block of numbers with some number of **axes**, and its **shape** is the list of their lengths.
+# Language models handle arrays with many axes, so each axis gets a letter, and keeps it everywhere in this project. The
+# first three:
 #
 # - $b$, the *batch*: texts that lie side by side and have nothing to do with each other;
 # - $t$, *time*: the positions of a text, from left to right;
@@ -44,8 +46,9 @@ from minillm.plot import show
 #
 # An array `x` of shape $(b, t, d)$ then holds, for each text and each position, a row of $d$ numbers.
 #
-# **Predict before you run.** With $b = 2$, $t = 3$, $d = 4$: which shapes do these expressions have? An index takes an axis away, a
-# slice keeps it, a sum takes it away unless `keepdims=True` leaves a 1 in its place, and `-1` means the last axis.
+# **Predict before you run.** With $b = 2$, $t = 3$, $d = 4$: which shapes do these expressions have? An index takes an
+# axis away, a slice keeps it, a sum takes it away unless `keepdims=True` leaves a 1 in its place, and `-1` means the
+# last axis.
 
 # %%
 x = np.arange(24.0).reshape(2, 3, 4)            # b, t, d
@@ -54,20 +57,21 @@ for expression in ("x", "x[0]", "x[0, 1]", "x[:, -1]",
     print(f"{expression:26}{eval(expression).shape}")
 
 # %% [markdown]
-# The last one folds the batch and the time into one axis of $b \cdot t = 6$ **rows**. Much of a model doesn't care which text a row
-# belongs to, so the library often speaks of rows, and of "leading axes": all but the last.
+# The last one folds the batch and the time into one axis of $b \cdot t = 6$ **rows**. Much of a model doesn't care
+# which text a row belongs to, so the library often speaks of rows, and of "leading axes": all but the last.
 #
 # ## 2. What does a matrix product do to the shape?
 #
-# Let $x$ have the shape $(n, d)$, that is $n$ rows of $d$ numbers, and $w$ the shape $(d, f)$. The product $y = x w$ has the shape $(n, f)$:
+# Let $x$ have the shape $(n, d)$, that is $n$ rows of $d$ numbers, and $w$ the shape $(d, f)$. The product $y = x w$
+# has the shape $(n, f)$:
 #
 # $$y_{nj} = \sum_{i=1}^{d} x_{ni}\, w_{ij}$$
 #
-# Row $n$ of $y$ depends on row $n$ of $x$ alone. The axis that both share, $d$, is summed away. With more leading axes NumPy does the same
-# for each
-# row: $(b, t, d)$ times $(d, f)$ is $(b, t, f)$.
+# Row $n$ of $y$ depends on row $n$ of $x$ alone. The axis that both share, $d$, is summed away. With more leading axes
+# NumPy does the same for each row: $(b, t, d)$ times $(d, f)$ is $(b, t, f)$.
 #
-# **Predict before you run.** `x` is still $(2, 3, 4)$, and `w` is $(4, 5)$. Which of the three products below exist, and with which shape?
+# **Predict before you run.** `x` is still $(2, 3, 4)$, and `w` is $(4, 5)$. Which of the three products below exist,
+# and with which shape?
 
 # %%
 w = np.ones((4, 5))
@@ -78,8 +82,8 @@ for expression in ("x @ w", "x @ w.T", "x.reshape(-1, 4) @ w"):
         print(f"{expression:26}does not exist: the shared axes differ")
 
 # %% [markdown]
-# So weights are stored here as (in, out), and a layer is `x @ w`, as on a blackboard. (PyTorch stores them as (out, in) and
-# transposes each time. Both are fine; mixing them up is not.)
+# So weights are stored here as (in, out), and a layer is `x @ w`, as on a blackboard. (PyTorch stores them as (out, in)
+# and transposes each time. Both are fine; mixing them up is not.)
 #
 # In the library, every signature says its shapes. Here is the forward pass of a linear layer:
 
@@ -89,13 +93,14 @@ from minillm.ops import linear
 show_source(linear.forward)
 
 # %% [markdown]
-# Read `Float[Any, "*rows d"]` as: an array of floats (from NumPy or from a GPU), with any leading axes, the last of length $d$. Equal letters
-# in one signature mean equal lengths: the $d$ of `x` must be the $d$ of `w`. While the tests run, all of this is checked at each call.
-# `wide` and `astype` are about 16-bit numbers and change nothing here.
+# Read `Float[Any, "*rows d"]` as: an array of floats (from NumPy or from a GPU), with any leading axes, the last of
+# length $d$. Equal letters in one signature mean equal lengths: the $d$ of `x` must be the $d$ of `w`. While the tests
+# run, all of this is checked at each call. `wide` and `astype` are about 16-bit numbers and change nothing here.
 #
 # ## 3. What happens when two shapes differ?
 #
-# Addition, multiplication and the like work number by number, so the shapes should be equal. If they aren't, NumPy **broadcasts**:
+# Addition, multiplication and the like work number by number, so the shapes should be equal. If they aren't, NumPy
+# **broadcasts**:
 #
 # 1. Write the two shapes one above the other, aligned at their *right* ends. Missing axes on the left count as 1.
 # 2. On each axis, the lengths must be equal, or one of them must be 1.
@@ -125,8 +130,8 @@ show(broadcast(column, row),
 # %% [markdown]
 # The filled cells are stored, the hatched ones are only read again.
 #
-# That is handy, and it is how good programs go quietly wrong. Suppose that a model guesses three numbers, and every guess is perfect. The
-# guesses come as a column, $(3, 1)$, the right answers as a row, $(3,)$.
+# That is handy, and it is how good programs go quietly wrong. Suppose that a model guesses three numbers, and every
+# guess is perfect. The guesses come as a column, $(3, 1)$, the right answers as a row, $(3,)$.
 #
 # **Predict before you run.** What is the mean squared error of perfect guesses?
 
@@ -138,24 +143,23 @@ print(f"shape {difference.shape}, mean squared error {(difference ** 2).mean():.
 assert ((guesses[:, 0] - answers) ** 2).mean() == 0
 
 # %% [markdown]
-# No error message, nine differences where there should be three, and a loss that can never reach zero. The remedy is a habit: before you
-# write an
-# expression, say its shape. This library writes shapes into signatures for that reason.
+# No error message, nine differences where there should be three, and a loss that can never reach zero. The remedy is a
+# habit: before you write an expression, say its shape. This library writes shapes into signatures for that reason.
 #
 # ## 4. If you turn one knob, how much does the result move?
 #
-# Training a model means asking this question about millions of numbers. Let $y$ be a number computed from a number $x$. The **derivative**
-# $dy/dx$ says
-# by how much $y$ moves for each small unit that $x$ moves. If $y$ depends on several numbers, the derivative with respect to one of them,
-# while all others stand still, is written $\partial y/\partial x$ and called *partial*.
+# Training a model means asking this question about millions of numbers. Let $y$ be a number computed from a number $x$.
+# The **derivative** $dy/dx$ says by how much $y$ moves for each small unit that $x$ moves. If $y$ depends on several
+# numbers, the derivative with respect to one of them, while all others stand still, is written $\partial y/\partial x$
+# and called *partial*.
 #
 # Real computations are chains of small steps, and for those there are two rules:
 #
 # - **along a path, multiply**: if $x$ moves $u$, and $u$ moves $y$, then $dy/dx = dy/du \cdot du/dx$;
 # - **over paths, add**: if $x$ reaches $y$ in several ways, each contributes its own product.
 #
-# Here is a small computation with two paths. Take a number $x$ and divide it by its own size. With a tiny constant $\varepsilon$ (epsilon),
-# which keeps the division safe at $x = 0$:
+# Here is a small computation with two paths. Take a number $x$ and divide it by its own size. With a tiny constant
+# $\varepsilon$ (epsilon), which keeps the division safe at $x = 0$:
 #
 # $$u = x^2, \qquad r = (u + \varepsilon)^{-1/2}, \qquad y = x \cdot r$$
 #
@@ -164,12 +168,12 @@ assert ((guesses[:, 0] - answers) ** 2).mean() == 0
 # $$\frac{\partial u}{\partial x} = 2x, \qquad \frac{\partial r}{\partial u} = -\tfrac12 (u + \varepsilon)^{-3/2}, \qquad
 #   \frac{\partial y}{\partial r} = x, \qquad \frac{\partial y}{\partial x}\Big|_{r\ \text{fixed}} = r$$
 #
-# So $x$ reaches $y$ directly, with slope $r$, and through $u$ and $r$. **Predict before you run.** At $x = 1.5$, is the sum of the two paths,
-# $dy/dx$, about 1, about 0, or about −1? Think of what $y$ is.
+# So $x$ reaches $y$ directly, with slope $r$, and through $u$ and $r$. **Predict before you run.** At $x = 1.5$, is the
+# sum of the two paths, $dy/dx$, about 1, about 0, or about −1? Think of what $y$ is.
 #
-# In the code, `dr` is short for $\partial y/\partial r$: **d and the name of a quantity is the gradient of the final result with respect
-# to it.**
-# The first four lines go forwards. The next ones go backwards and mirror them: each undoes one line, the last one first.
+# In the code, `dr` is short for $\partial y/\partial r$: **d and the name of a quantity is the gradient of the final
+# result with respect to it.** The first four lines go forwards. The next ones go backwards and mirror them: each undoes
+# one line, the last one first.
 
 # %%
 x, eps = 1.5, 1e-5
@@ -196,14 +200,14 @@ show(made, alt="A graph from x to y with two paths, one direct and one through u
                "above the boxes, gradients below; what comes back to x over the two paths cancels.")
 
 # %% [markdown]
-# The two paths cancel, almost. That makes sense: a positive number divided by its own size is 1, whichever number it is, so moving $x$
-# moves nothing. What is left comes
-# from $\varepsilon$. Adding the two paths on paper, with $r^{-2} = x^2 + \varepsilon$:
+# The two paths cancel, almost. That makes sense: a positive number divided by its own size is 1, whichever number it
+# is, so moving $x$ moves nothing. What is left comes from $\varepsilon$. Adding the two paths on paper, with $r^{-2} =
+# x^2 + \varepsilon$:
 #
 # $$\frac{dy}{dx} = r - x \cdot \tfrac12 (u + \varepsilon)^{-3/2} \cdot 2x = r - x^2 r^3 = r^3\,(r^{-2} - x^2) = \varepsilon\, r^3$$
 #
-# How would you know that a gradient is right, without trusting whoever derived it? Measure it: move $x$ by a small $\delta$ to both sides and
-# look at what happens to $y$,
+# How would you know that a gradient is right, without trusting whoever derived it? Measure it: move $x$ by a small
+# $\delta$ to both sides and look at what happens to $y$,
 #
 # $$\frac{dy}{dx} \approx \frac{y(x + \delta) - y(x - \delta)}{2\delta}$$
 #
@@ -222,15 +226,16 @@ assert abs(dx - eps * r**3) < 1e-12 and abs(dx - measured) < 1e-9
 # %% [markdown]
 # ## 5. How does one file of the library read?
 #
-# What you did for one number is, for a row of $d$ numbers, an operation that nearly every modern language model contains: **RMSNorm**. Divide
-# each row by its *root mean square*, then scale each of the $d$ channels by a weight $w_i$ that is learnt:
+# What you did for one number is, for a row of $d$ numbers, an operation that nearly every modern language model
+# contains: **RMSNorm**. Divide each row by its *root mean square*, then scale each of the $d$ channels by a weight
+# $w_i$ that is learnt:
 #
 # $$r = \Big(\frac1d \sum_{j} x_j^2 + \varepsilon\Big)^{-1/2}, \qquad y_i = w_i\, x_i\, r$$
 #
-# In the library an **operation** is a file with three functions. `forward` computes $y$, and also returns a *cache*: what `backward` will need,
-# and nothing else. `backward` gets `dy`, the gradient of the final loss (whatever that is) with respect to $y$, and returns the gradients
-# with respect to
-# each input of `forward`, in their order. `flops` says what both cost. Above them stands their mathematics. Here is the whole file:
+# In the library an **operation** is a file with three functions. `forward` computes $y$, and also returns a *cache*:
+# what `backward` will need, and nothing else. `backward` gets `dy`, the gradient of the final loss (whatever that is)
+# with respect to $y$, and returns the gradients with respect to each input of `forward`, in their order. `flops` says
+# what both cost. Above them stands their mathematics. Here is the whole file:
 
 # %%
 from minillm.ops import rmsnorm
@@ -238,19 +243,19 @@ from minillm.ops import rmsnorm
 show_source(rmsnorm)
 
 # %% [markdown]
-# Derive its gradients once by hand; the file then reads itself. Let $\ell$ be the final loss and write $dy_i = \partial\ell/\partial y_i$,
-# which is given.
+# Derive its gradients once by hand; the file then reads itself. Let $\ell$ be the final loss and write $dy_i =
+# \partial\ell/\partial y_i$, which is given.
 #
 # **The weight.** $w_i$ reaches $\ell$ through $y_i$ of *every* row, with slope $x_i r$ in each. Over paths, add:
 #
 # $$dw_i = \sum_{\text{rows}} dy_i\, x_i\, r$$
 #
-# That is a rule worth keeping: $w$ was broadcast over the rows, that is, read again for each of them, and **the gradient of what was
-# broadcast is a sum over the copies**.
+# That is a rule worth keeping: $w$ was broadcast over the rows, that is, read again for each of them, and **the
+# gradient of what was broadcast is a sum over the copies**.
 #
-# **The input.** Write $g_i = w_i\, dy_i$, the gradient of $x_i r$. Now $x_i$ has two kinds of paths. Directly, with slope $r$, it gives
-# $r\, g_i$. And through
-# $r$, which every channel of the row uses: the gradient of $r$ is $\sum_j g_j x_j$, and
+# **The input.** Write $g_i = w_i\, dy_i$, the gradient of $x_i r$. Now $x_i$ has two kinds of paths. Directly, with
+# slope $r$, it gives $r\, g_i$. And through $r$, which every channel of the row uses: the gradient of $r$ is $\sum_j
+# g_j x_j$, and
 #
 # $$\frac{\partial r}{\partial x_i} = -\tfrac12 \Big(\frac1d\sum_j x_j^2 + \varepsilon\Big)^{-3/2} \cdot \frac{2 x_i}{d} = -\frac{r^3 x_i}{d}$$
 #
@@ -260,8 +265,8 @@ show_source(rmsnorm)
 #
 # which is the line in the docstring, and the line in the code. For $d = 1$ it is your $\varepsilon r^3$ of section 4.
 #
-# **Predict before you run.** For three rows of five channels, which shapes do `dx` and `dw` have? (A gradient has the shape of what it is
-# the gradient of.)
+# **Predict before you run.** For three rows of five channels, which shapes do `dx` and `dw` have? (A gradient has the
+# shape of what it is the gradient of.)
 
 # %%
 rng = np.random.default_rng(0)
@@ -276,10 +281,9 @@ assert np.allclose(dx, r * g - r**3 * x / 5 * (g * x).sum(-1, keepdims=True))
 print(f"dx {dx.shape}, dw {dw.shape}: the library's gradients are those derived above")
 
 # %% [markdown]
-# Two derivations by the same person can share a mistake. So measure. `minillm.gradient_check` moves every single number of every input to
-# both sides,
-# and compares the slopes with what `backward` claims. It needs one number to differentiate: it draws random $dy_i$ and takes $\sum dy_i\, y_i$
-# (lesson 3 shows why they must be random).
+# Two derivations by the same person can share a mistake. So measure. `minillm.gradient_check` moves every single number
+# of every input to both sides, and compares the slopes with what `backward` claims. It needs one number to
+# differentiate: it draws random $dy_i$ and takes $\sum dy_i\, y_i$ (lesson 3 shows why they must be random).
 
 # %%
 report = minillm.gradient_check(rmsnorm, x, w)
@@ -287,8 +291,8 @@ print(report)
 assert report.ok
 
 # %% [markdown]
-# A check that can't fail is worth nothing. So plant an error: forget the path through $r$. **Predict before you run.** Which of the two
-# gradients is refused?
+# A check that can't fail is worth nothing. So plant an error: forget the path through $r$. **Predict before you run.**
+# Which of the two gradients is refused?
 
 # %%
 from types import SimpleNamespace
@@ -306,14 +310,12 @@ assert not report.ok
 # %% [markdown]
 # ## 6. Is what it says about its cost true?
 #
-# A **FLOP** is one floating-point operation: an addition, a multiplication, a square root. `flops` takes the *shapes* of forward's arrays
-# and claims how many
-# there will be. Claims can be wrong too, so the library can count what NumPy really executes. `REFERENCE` is the table of all operations,
-# and `counting`
-# makes of it a table that counts.
+# A **FLOP** is one floating-point operation: an addition, a multiplication, a square root. `flops` takes the *shapes*
+# of forward's arrays and claims how many there will be. Claims can be wrong too, so the library can count what NumPy
+# really executes. `REFERENCE` is the table of all operations, and `counting` makes of it a table that counts.
 #
-# **Predict before you run.** For $3$ rows of $5$ channels: squaring each number is 15 operations, dividing is not free either. Is the
-# whole nearer to 30, 70 or 150?
+# **Predict before you run.** For $3$ rows of $5$ channels: squaring each number is 15 operations, dividing is not free
+# either. Is the whole nearer to 30, 70 or 150?
 
 # %%
 from minillm.cost import Count, counting
@@ -327,20 +329,19 @@ print(f"\nclaimed: {claimed}")
 assert count.by_phase["forward"].elementwise == claimed
 
 # %% [markdown]
-# Claim and count agree to the last operation: four for each number (square, sum, times $r$, times $w$) and four for each row. Lesson 7
-# builds on this.
+# Claim and count agree to the last operation: four for each number (square, sum, times $r$, times $w$) and four for
+# each row. Lesson 7 builds on this.
 #
 # ## 7. Where do all the operations meet?
 #
-# A model never imports an operation. It is handed the **table**, and calls `ops.rmsnorm.forward(x, w)`. Whoever changes the table changes
-# the model: to
-# count, to run on a GPU, or to use the operations that *you* will write in the exercises. Here is a table that tells which shapes pass
-# through, in a real
-# model with two layers. The input is $b = 2$ texts of $t = 5$ tokens.
+# A model never imports an operation. It is handed the **table**, and calls `ops.rmsnorm.forward(x, w)`. Whoever changes
+# the table changes the model: to count, to run on a GPU, or to use the operations that *you* will write in the
+# exercises. Here is a table that tells which shapes pass through, in a real model with two layers. The input is $b = 2$
+# texts of $t = 5$ tokens.
 #
-# **Predict before you run.** This model has the width $d = 128$ and a vocabulary of 512 tokens. It normalises before attention, before the
-# feed-forward part, and once at the
-# end. How many lines will be printed, and which shape do the logits (a number for each possible next token) have?
+# **Predict before you run.** This model has the width $d = 128$ and a vocabulary of 512 tokens. It normalises before
+# attention, before the feed-forward part, and once at the end. How many lines will be printed, and which shape do the
+# logits (a number for each possible next token) have?
 
 # %%
 def talkative(x, w, eps=1e-5):
@@ -358,23 +359,23 @@ assert logits.shape == (2, 5, model.config.vocab_size)
 # %% [markdown]
 # ## 8. Why does everybody use other letters?
 #
-# Slides and papers grew up apart, so the same letter means different things. This is the page of notation of this project, the same that
-# its tests hold every
-# signature to. Don't learn it by heart; know that it is here.
+# Slides and papers grew up apart, so the same letter means different things. This is the page of notation of this
+# project, the same that its tests hold every signature to. Don't learn it by heart; know that it is here.
 
 # %%
 show_notation()
 
 # %% [markdown]
-# The first trap deserves to be run. In one deck of the lectures, $D$ is the number of parameters and $N$ the number of tokens; in all
-# others, and in the papers, it is the other way round.
-# The best-known formula of the field, for the FLOPs $C$ of a training run with $N$ parameters and $D$ tokens, is
+# The first trap deserves to be run. In one deck of the lectures, $D$ is the number of parameters and $N$ the number of
+# tokens; in all others, and in the papers, it is the other way round. The best-known formula of the field, for the
+# FLOPs $C$ of a training run with $N$ parameters and $D$ tokens, is
 #
 # $$C \approx 6 N D$$
 #
 # and another well-known rule asks for about 20 tokens for each parameter, $D/N \approx 20$.
 #
-# **Predict before you run.** Llama 3 8B was trained on $15 \cdot 10^{12}$ tokens. If you swap the letters, which of the two results changes?
+# **Predict before you run.** Llama 3 8B was trained on $15 \cdot 10^{12}$ tokens. If you swap the letters, which of the
+# two results changes?
 
 # %%
 N, D = minillm.Config.preset("llama3-8b").num_parameters(), 15e12
@@ -383,28 +384,33 @@ for meaning, n, d in (("N parameters, D tokens", N, D), ("letters swapped", D, N
 assert 6 * N * D == 6 * D * N
 
 # %% [markdown]
-# The product doesn't notice the swap, so the mistake sleeps until somebody divides. In this course, $N$ is always parameters and $D$
-# always tokens. The other two traps (softmax with
-# $\sqrt D$, and $L$ for lengths and layers) have their turn in lessons 4 and 7.
+# The product doesn't notice the swap, so the mistake sleeps until somebody divides. (Llama 3 is far above 20 tokens a
+# parameter on purpose: a small model that is trained for long costs less whenever it is used.) In this course, $N$ is
+# always parameters and $D$ always tokens. The other two traps (softmax with $\sqrt D$, and $L$ for lengths and layers)
+# have their turn in lessons 4 and 7.
 #
 # ## Exercises
 #
-# This lesson has no exercise in `exercises/`; they begin in lesson 1. Two to do right here, in a new cell (Esc, then B):
+# This lesson has no exercise in `exercises/`; they begin in lesson 1. Two to do right here, in a new cell (Esc, then
+# B):
 #
-# 1. Write $y = x / (1 + x^2)$ as a graph of three small steps, go backwards, and compare with the measured slope at $x = 0.7$.
-# 2. In `forgetful`, bring the second path back but divide by $d$ twice. Does the check notice? With which relative error?
+# 1. Write $y = x / (1 + x^2)$ as a graph of three small steps, go backwards, and compare with the measured slope at $x
+#    = 0.7$.
+# 2. In `forgetful`, bring the second path back but divide by $d$ twice. Does the check notice? With which relative
+#    error?
 #
 # ## Five questions
 #
 # <details><summary>1. <code>a</code> has the shape (8, 1, 6) and <code>b</code> the shape (7, 1). Which shape has <code>a * b</code>?</summary>
 #
-# Aligned at the right: 8, 1, 6 over (1), 7, 1. Each axis has equal lengths or a 1, so the product exists, and its shape is (8, 7, 6).
+# Aligned at the right: 8, 1, 6 over (1), 7, 1. Each axis has equal lengths or a 1, so the product exists, and its shape
+# is (8, 7, 6).
 # </details>
 #
 # <details><summary>2. Why must the gradient of a weight be summed over all rows of all texts?</summary>
 #
-# Each row uses the same weight, so the weight reaches the loss along one path for each row, and over paths the contributions add. Wherever
-# something was broadcast, its gradient is a sum over the copies.
+# Each row uses the same weight, so the weight reaches the loss along one path for each row, and over paths the
+# contributions add. Wherever something was broadcast, its gradient is a sum over the copies.
 # </details>
 #
 # <details><summary>3. In RMSNorm, why does <code>dx</code> of one channel depend on the gradients of all others in its row?</summary>
@@ -414,14 +420,14 @@ assert 6 * N * D == 6 * D * N
 #
 # <details><summary>4. What belongs into a cache, and why not everything?</summary>
 #
-# What backward needs and can't cheaply make again: for RMSNorm x, w and r. Everything that is kept stays in memory from the forward pass
-# until its backward; for large models, caches are most of the memory.
+# What backward needs and can't cheaply make again: for RMSNorm x, w and r. Everything that is kept stays in memory from
+# the forward pass until its backward; for large models, caches are most of the memory.
 # </details>
 #
 # <details><summary>5. A gradient check compares two numbers that may both be tiny. Why does it divide the difference by their size?</summary>
 #
-# A difference of 0.001 is nothing between gradients of 1000, and everything between gradients of 0.001. A fixed threshold would accept any
-# wrong gradient that happens to be small, for instance because the weights are.
+# A difference of 0.001 is nothing between gradients of 1000, and everything between gradients of 0.001. A fixed
+# threshold would accept any wrong gradient that happens to be small, for instance because the weights are.
 # </details>
 #
 # ## Further reading

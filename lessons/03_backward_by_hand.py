@@ -90,8 +90,9 @@ np.testing.assert_allclose(dw[1, 0], sum(x[r, 1] * dy[r, 0] for r in range(b)))
 # picture: in each product the sides that meet are equal, and they vanish.
 
 # %%
-show(pictures.matrix_products(b, d, f), alt="Three matrix products to scale: x (4 × 3) times w (3 × 2) gives y (4 × 2); dy (4 × 2) times "
-     "w transposed (2 × 3) gives dx (4 × 3); x transposed (3 × 4) times dy (4 × 2) gives dw (3 × 2).")
+show(pictures.matrix_products(b, d, f),
+     alt="Three matrix products to scale: x (4 × 3) times w (3 × 2) gives y (4 × 2); dy (4 × 2) times w "
+     "transposed (2 × 3) gives dx (4 × 3); x transposed (3 × 4) times dy (4 × 2) gives dw (3 × 2).")
 
 # %% [markdown]
 # The library's own code says the same in a few lines. `rows_of` folds all leading axes into one, so that a batch of texts, $b \times t
@@ -120,8 +121,9 @@ for b_, d_, f_ in ((4, 3, 2), (3, 3, 2), (2, 2, 2)):
 
 llama, rows = minillm.Config.preset("llama3-8b"), 1_000_000
 truly, slide = llama.d_model * llama.d_ff, rows * llama.d_ff
-print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a batch of {rows:,} tokens: its gradient has {truly / 1e6:,.0f} "
-      f"million numbers.\nOf the slide's shape it would have {slide / 1e6:,.0f} million, {4 * slide / 1e9:,.0f} GB in float32.")
+print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a batch of {rows:,} tokens:")
+print(f"its gradient has {truly / 1e6:,.0f} million numbers; of the slide's shape it would have "
+      f"{slide / 1e6:,.0f} million, {4 * slide / 1e9:,.0f} GB in float32.")
 
 # %% [markdown]
 # The slide's shape is right only where the batch has as many rows as the layer has inputs. There the mistake costs more than an error
@@ -158,19 +160,27 @@ print(f"\nOne matrix of Llama-3 8B, {llama.d_model:,} × {llama.d_ff:,}, and a b
 # %%
 def relative_error(step, central=True, dtype=np.float64):
     one, step = dtype(1), dtype(step)
-    slope = (np.exp(one + step) - np.exp(one - step)) / (2 * step) if central else (np.exp(one + step) - np.exp(one)) / step
+    if central:
+        slope = (np.exp(one + step) - np.exp(one - step)) / (2 * step)
+    else:
+        slope = (np.exp(one + step) - np.exp(one)) / step
     return max(abs(float(slope) / np.e - 1), 1e-17)
 
+# %%
 steps = np.logspace(-12, 0, 73)
 errors = {"central, float64": [relative_error(step) for step in steps],
           "one-sided, float64": [relative_error(step, central=False) for step in steps],
           "central, float32": [relative_error(step, dtype=np.float32) for step in steps]}
-show(pictures.step_sizes(steps, errors, 1e-5), alt="Relative error of a measured slope over the step, both axes logarithmic. Each curve falls "
-     "to a lowest point and rises again. Central differences in float64 get lowest, near a step of 1e-5; one-sided ones stop at about "
-     "1e-8, and float32 at about 1e-5 with a far larger step.")
+show(pictures.step_sizes(steps, errors, 1e-5),
+     alt="Relative error of a measured slope over the step, both axes logarithmic. Each curve falls "
+     "to a lowest point and rises again. Central differences in float64 get lowest, near a step of "
+     "1e-5; one-sided ones stop at about 1e-8, and float32 between 1e-6 and 1e-5, with a far larger "
+     "step.")
 best = steps[np.argmin(errors["central, float64"])]
-display(Markdown(f"The central curve is lowest at δ = {best:.1g}, with an error of {min(errors['central, float64']):.0e}. In float32 "
-                 f"no step does better than {min(errors['central, float32']):.0e}: gradients are checked in float64."))
+least = {name: min(curve) for name, curve in errors.items()}
+display(Markdown(f"The central curve is lowest at δ = {best:.1g}, with an error of "
+                 f"{least['central, float64']:.0e}. In float32 no step does better than "
+                 f"{least['central, float32']:.0e}: gradients are checked in float64."))
 assert 1e-7 < best < 1e-4
 
 # %% [markdown]
@@ -273,9 +283,11 @@ check("linear")
 x = np.array([2.0, 1.0, 0.0, -1.0])
 y, cache = softmax.forward(x)
 jacobian = np.diag(y) - np.outer(y, y)
-show(pictures.jacobian(y, jacobian), alt="Left, four probabilities as bars, falling from 0.64 to 0.03. Right, the 4 × 4 table of slopes: positive "
-     "on the diagonal, negative elsewhere, strongest where the probabilities are large.")
-print("sum of each row:", jacobian.sum(1))
+show(pictures.jacobian(y, jacobian),
+     alt="Left, four probabilities as bars, falling from 0.64 to 0.03. Right, the 4 × 4 table of "
+     "slopes: positive on the diagonal, negative elsewhere, strongest where the probabilities are "
+     "large.")
+print("sum of each row:", jacobian.sum(1).round(12) + 0)
 assert np.allclose(jacobian.sum(1), 0)
 
 # %% [markdown]
@@ -296,8 +308,9 @@ print("with the Jacobian:   ", jacobian @ dy)
 print("without it (library):", dx)
 np.testing.assert_allclose(dx, jacobian @ dy, atol=1e-15)
 v = minillm.Config.preset("llama3-8b").vocab_size
-display(Markdown(f"For one row of Llama 3's vocabulary of {v:,} tokens the Jacobian would have {v * v / 1e9:.1f} billion numbers, "
-                 f"{4 * v * v / 1e9:.0f} GB in float32; the formula without it needs {4 * v / 1e6:.1f} MB."))
+display(Markdown(f"For one row of Llama 3's vocabulary of {v:,} tokens the Jacobian would have "
+                 f"{v * v / 1e9:.1f} billion numbers, {4 * v * v / 1e9:.0f} GB in float32; without "
+                 f"it, the row has {4 * v / 1e6:.1f} MB."))
 
 # %%
 show_source(softmax.forward, softmax.backward)
@@ -349,17 +362,19 @@ backwards = {"right": softmax.backward, "forgets y": forgets_y, "only zeros": on
 x = rng.standard_normal((4, 6))
 y, cache = softmax.forward(x)
 upstreams = {"dy = ones": np.ones(y.shape), "dy random": rng.standard_normal(y.shape)}
-cases = {}
+norm, cases = np.linalg.norm, {}
 for title, dy in upstreams.items():
     measured = slopes(lambda: (dy * softmax.forward(x)[0]).sum(), x)
     cases[title] = {name: (backward(dy, cache)[0], measured) for name, backward in backwards.items()}
     for name, (claimed, _) in cases[title].items():
-        verdict = "passes" if np.linalg.norm(claimed - measured) <= 1e-6 * max(1, np.linalg.norm(measured)) else "is caught"
-        print(f"{title}: the backward that is {name!r:13} {verdict}; ‖claimed‖ = {np.linalg.norm(claimed):.2g}")
+        verdict = "passes" if norm(claimed - measured) <= 1e-6 * max(1, norm(measured)) else "is caught"
+        print(f"{title}: the backward called {name!r:13} {verdict}; ‖claimed‖ = {norm(claimed):.2g}")
 
 # %%
-show(pictures.claimed_and_measured(cases), alt="Claimed slopes over measured ones. With an upstream of ones all points of all three backwards lie on "
-     "one spot, at zero. With a random upstream only the right one lies on the diagonal; one lies on the horizontal axis, one is scattered.")
+show(pictures.claimed_and_measured(cases),
+     alt="Claimed slopes over measured ones. With an upstream of ones all points of all three "
+     "backwards lie on one spot, at zero. With a random upstream only the right one lies on the "
+     "diagonal; one lies on the horizontal axis, one is scattered.")
 assert all(np.allclose(claimed, 0, atol=1e-12) for claimed, _ in cases["dy = ones"].values())
 
 # %% [markdown]
@@ -376,8 +391,9 @@ for name, backward in backwards.items():
     class Candidate:
         forward = staticmethod(softmax.forward)
     Candidate.backward = staticmethod(backward)
-    print(f"gradient_check, {name}: {'passes' if minillm.gradient_check(Candidate, x).ok else 'is caught'}")
-    assert minillm.gradient_check(Candidate, x).ok == (name == "right")
+    passes = minillm.gradient_check(Candidate, x).ok
+    print(f"gradient_check, {name}: {'passes' if passes else 'is caught'}")
+    assert passes == (name == "right")
 
 # %% [markdown]
 # ## 6. Cross-entropy
@@ -417,8 +433,9 @@ through_softmax = softmax.backward(-onehot / p, softmax_cache)[0]
 np.testing.assert_allclose(dx, p - onehot, atol=1e-15)
 np.testing.assert_allclose(dx, through_softmax, atol=1e-15)
 show(pictures.surprise(p[0], dx[0], 1, names),
-     alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the gradient: equal to the probabilities, "
-     "but for the target it is its probability minus 1, the only negative bar.")
+     alt="Left, the model's probabilities of five words; the target, cat, has the largest. Right, the "
+     "gradient: equal to the probabilities, but for the target it is its probability minus 1, the "
+     "only negative bar.")
 print(f"sum of the gradient: {dx.sum():.1e}")
 
 # %% [markdown]
@@ -505,7 +522,7 @@ model = minillm.Bigram(v, seed=1, dtype="float64")
 _, grads = model.loss_and_grads(tokens, targets)
 p = softmax.forward(model.params["bigram.weight"])[0]
 np.testing.assert_allclose(grads["bigram.weight"], n_a / n_a.sum() * (p - share), atol=1e-12)
-assert minillm.gradient_check(model, tokens[:, :50], targets[:, :50]).ok            # it takes whole models too
+assert minillm.gradient_check(model, tokens[:, :50], targets[:, :50]).ok     # it takes whole models too
 print(f"{len(text):,} characters, {v} different; the gradient is n_a/n · (p − share), to {1e-12:g}")
 
 # %% [markdown]
@@ -524,16 +541,22 @@ def descend(rate, steps=150):
     return losses, softmax.forward(model.params["bigram.weight"])[0]
 
 floor, _ = counted.forward(tokens, targets)
-runs = {"one rate for all": descend(20), "a rate for each row": descend(3 * n_a.sum() / np.maximum(n_a, 1))}
-show(pictures.descent({name: losses for name, (losses, _) in runs.items()}, floor, share, {name: p for name, (_, p) in runs.items()}),
-     alt="Left, two losses fall towards a dashed line, the counted model's loss; the run with a rate for each row reaches it. Right, trained "
-     "over counted probabilities: that run's points lie on the diagonal, many of the other's lie off it.")
+rates = {"one rate for all": 20, "a rate for each row": 3 * n_a.sum() / np.maximum(n_a, 1)}
+losses, trained = {}, {}
+for name, rate in rates.items():
+    losses[name], trained[name] = descend(rate)
+show(pictures.descent(losses, floor, share, trained),
+     alt="Left, two losses fall towards a dashed line, the counted model's loss; the run with a rate "
+     "for each row gets close to it. Right, trained over counted probabilities: that run's points lie "
+     "on the diagonal, many of the other's lie off it.")
 
 # %%
-for name, (losses, p) in runs.items():
-    print(f"{name:20} loss {losses[-1]:.4f}, counted {floor:.4f}; largest difference of a probability: {abs(p - share)[n_a[:, 0] > 0].max():.4f}")
-assert runs["a rate for each row"][0][-1] - floor < 0.02 and min(map(min, (losses for losses, _ in runs.values()))) > floor
-assert abs(runs["a rate for each row"][1] - share)[n_a[:, 0] > 0].max() < 0.02
+farthest = {name: abs(p - share)[n_a[:, 0] > 0].max() for name, p in trained.items()}
+for name in rates:
+    print(f"{name:20} loss {losses[name][-1]:.4f}, counted {floor:.4f}; "
+          f"the largest difference of a probability: {farthest[name]:.4f}")
+assert 0 < losses["a rate for each row"][-1] - floor < 0.02 < losses["one rate for all"][-1] - floor
+assert farthest["a rate for each row"] < 0.02
 
 # %% [markdown]
 # With a rate for each row, training arrives at the counted probabilities. With one rate for all, the rows of rare letters have hardly

@@ -76,7 +76,8 @@ P = softmax.forward(S)[0]
 Y = P @ V
 print("what `it` gathers:", Y[4])
 show(pictures.weights({"P": P}, words, words, digits=2, width=4.6),
-     alt="A 5 × 5 table of weights. The row of the query it has 0.46 at cat and 0.46 at dog, 0.03 elsewhere.")
+     alt="A 5 × 5 table of weights. The row of the query it has 0.46 at cat, 0.46 at dog, 0.03 "
+     "elsewhere.")
 
 # %% [markdown]
 # `it` found both animals, and can't tell them apart: it gets half of each. Every row sums to 1, also that of `the`, which looks for
@@ -118,11 +119,17 @@ for e in sizes:
         largest[name].append(p.max(-1).mean())
         slopes[name].append(np.linalg.norm(softmax.backward(dp, softmax_cache)[0], axis=-1).mean())
 show(pictures.weights_by_scale(largest, slopes, sizes),
-     alt="Over the head size. Left, the largest weight: flat near 0.2 when scores are divided by the root of e, rising towards 1 when not. "
-     "Right, the length of the gradient: flat when divided, falling when not.")
-display(Markdown(f"At e = {sizes[-1]} the largest of 32 weights is {largest['q·k / √e'][-1]:.2f} with the division and {largest['q·k'][-1]:.2f} "
-                 f"without; the gradient is {slopes['q·k / √e'][-1] / slopes['q·k'][-1]:.1f} times smaller without it."))
-assert largest["q·k"][-1] > 0.8 and largest["q·k / √e"][-1] < 0.3 and slopes["q·k"][-1] < slopes["q·k / √e"][-1] / 2
+     alt="Over the head size. Left, the largest weight: flat near 0.2 when scores are divided by the "
+     "root of e, rising towards 1 when not. Right, the length of the gradient: flat when divided, "
+     "falling when not.")
+
+# %%
+p_with, p_without = (largest[name][-1] for name in largest)
+slope_with, slope_without = (slopes[name][-1] for name in slopes)
+display(Markdown(f"At e = {sizes[-1]} the largest of 32 weights is {p_with:.2f} with the division and "
+                 f"{p_without:.2f} without; the gradient is {slope_with / slope_without:.1f} times "
+                 "smaller without it."))
+assert p_without > 0.8 and p_with < 0.3 and slope_without < slope_with / 2
 
 # %% [markdown]
 # ## 3. The causal mask
@@ -143,8 +150,8 @@ assert largest["q·k"][-1] > 0.8 and largest["q·k / √e"][-1] < 0.3 and slopes
 q, k, v = (x[None, :, None] for x in (Q, K, V))
 masked = attention.forward(q, k, v, causal=True, keep_probabilities=True)[1].probabilities[0, 0]
 show(pictures.weights({"without a mask": P, "causal": masked}, words, words, digits=2, width=4.0),
-     alt="Two tables of weights. Without a mask every cell may be filled; with the causal mask all cells above the diagonal are 0, the first "
-     "row is 1 and zeros, and every row still sums to 1.")
+     alt="Two tables of weights. Without a mask every cell may be filled; with the causal mask all "
+     "cells above the diagonal are 0, the first row is 1 and zeros, and every row still sums to 1.")
 assert np.allclose(masked.sum(-1), 1) and np.allclose(np.triu(masked, 1), 0)
 hidden = np.where(np.tril(np.ones((5, 5))) > 0, S, -np.inf)
 np.testing.assert_allclose(masked, softmax.forward(hidden)[0], atol=1e-15)
@@ -168,7 +175,9 @@ show_source(PlainAttention.forward, PlainAttention.backward)
 # **Predict before you run.** What loss does the model without a mask reach? (The texts have 32 throws. At how many of its 32 positions
 # is the answer to be seen?)
 #
-# (`minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other settings here.)
+# (A model runs on a table of operations, as lesson 0 showed: `REFERENCE` is the library's, and `REFERENCE.replace(attention=…)` the same with
+# another attention. `minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other
+# settings here.)
 
 # %%
 class Unmasked:
@@ -190,23 +199,27 @@ class Windows:
 
 # %%
 def trained(vocab_size, data, ops=REFERENCE, steps=150, lr=6e-3, d_model=64, num_heads=4, seed=0):
-    config = minillm.Config(vocab_size=vocab_size, d_model=d_model, num_layers=1, num_heads=num_heads, d_ff=2 * d_model,
-                            max_seq_len=32, initialisation="fan_in")
+    config = minillm.Config(vocab_size=vocab_size, d_model=d_model, num_layers=1, num_heads=num_heads,
+                            d_ff=2 * d_model, max_seq_len=32, initialisation="fan_in")
     model, losses = minillm.Transformer(config, seed=seed, ops=ops), []
-    minillm.train(model, data, steps=steps, lr=lr, warmup_steps=20, evaluate_every=0, on_step=lambda step, loss: losses.append(loss))
+    minillm.train(model, data, steps=steps, lr=lr, warmup_steps=20, evaluate_every=0,
+                  on_step=lambda step, loss: losses.append(loss))
     return model, losses
 
 dice = Windows(lambda rng: rng.integers(0, 16, (16, 33)))
 no_mask = REFERENCE.replace(attention=Unmasked)
 honest_losses, cheating_losses = (trained(16, dice, ops)[1] for ops in (REFERENCE, no_mask))
-show(runs({"throws of a die with 16 sides": {"with the causal mask": honest_losses, "without": cheating_losses}},
-          {"entropy of the die, log 16": np.log(16)}, unit="throw"),
-     alt="Loss over training steps. With the mask the loss stays on the die's entropy of 2.77 nats; without it falls to about 0.1 within 100 steps.")
+curves = {"with the causal mask": honest_losses, "without": cheating_losses}
+floor = {"entropy of the die, log 16": np.log(16)}
+show(runs({"throws of a die with 16 sides": curves}, floor, unit="throw"),
+     alt="Loss over training steps. With the mask the loss stays on the die's entropy of 2.77 nats; "
+     "without it falls to about 0.1 within 100 steps.")
 
 # %%
 last = np.mean(cheating_losses[-10:])
-display(Markdown(f"With the mask: {np.mean(honest_losses[-10:]):.3f} nats. Without: {last:.3f}. The only position that can't see its answer "
-                 f"is the last one of 32: log 16 / 32 = {np.log(16) / 32:.3f}."))
+display(Markdown(f"With the mask: {np.mean(honest_losses[-10:]):.3f} nats. Without: {last:.3f}. The "
+                 "only position that can't see its answer is the last one of 32: log 16 / 32 = "
+                 f"{np.log(16) / 32:.3f}."))
 assert abs(np.mean(honest_losses[-10:]) - np.log(16)) < 0.05 and np.log(16) / 32 < last < 0.3
 
 # %% [markdown]
@@ -226,26 +239,32 @@ ids = np.array([letters.index(c) for c in text])
 def windows(rng, ids=ids, rows=16):
     return ids[rng.integers(0, ids.size - 33, rows)[:, None] + np.arange(33)]
 
-models = {name: trained(len(letters), Windows(windows), ops, steps=250) for name, ops in (("with the mask", REFERENCE), ("without", no_mask))}
+both = {"with the mask": REFERENCE, "without": no_mask}
+models = {name: trained(len(letters), Windows(windows), ops, steps=250) for name, ops in both.items()}
 unseen = np.array([letters.index(c) for c in "\n\n".join(tales.generate(seed=1, n=40))])
 beginnings = windows(np.random.default_rng(0), unseen, rows=500)
 
+# %%
 def surprise(logits, targets):
     return REFERENCE.cross_entropy.forward(logits, targets)[0][1]
 
 pairs = minillm.Bigram.counted(ids[None, :-1], ids[None, 1:], len(letters), alpha=0.1)
-print(f"{'counted pairs':15}                            a letter after 32: {surprise(pairs(beginnings[:, 31:32])[:, 0], beginnings[:, 32]):.2f} nats")
-real = {}
+by_pairs = surprise(pairs(beginnings[:, 31:32])[:, 0], beginnings[:, 32])
+print(f"counted pairs                           a letter after 32: {by_pairs:.2f} nats")
+in_training, real = {}, {}
 for name, (model, losses) in models.items():
+    in_training[name] = np.mean(losses[-10:])
     real[name] = surprise(model(beginnings[:, :-1])[:, -1], beginnings[:, 32])
-    print(f"{name:15} loss in training: {np.mean(losses[-10:]):.2f} nats,  a letter after 32: {real[name]:.2f} nats")
+    print(f"{name:14} in training: {in_training[name]:.2f} nats,  a letter after 32: {real[name]:.2f} nats")
 
 # %%
 prompt = "Mia and the "
+prompt_ids = [letters.index(c) for c in prompt]
 for name, (model, _) in models.items():
-    written = minillm.generate(model, [letters.index(c) for c in prompt], max_new_tokens=20, temperature=0.5, seed=1)
+    written = minillm.generate(model, prompt_ids, max_new_tokens=20, temperature=0.5, seed=1)
     print(f"{name:15} {prompt}{''.join(letters[i] for i in written)!r}")
-assert np.mean(models["without"][1][-10:]) < np.mean(models["with the mask"][1][-10:]) / 3 and real["without"] > 2 * real["with the mask"]
+assert in_training["without"] < in_training["with the mask"] / 3
+assert real["without"] > 2 * real["with the mask"]
 
 # %% [markdown]
 # In training the model without a mask looks far better. At the task itself it is about as good as counted pairs: it has
@@ -332,9 +351,11 @@ def variant(mistake):
             return tuple(x[None, :, None] for x in (dQ, dK, dV))
     return Variant
 
+# %%
 for mistake in ("none", "dK without the scale", "D sums over queries", "dV without the transpose"):
     report = minillm.gradient_check(variant(mistake), q, k, v)
-    print(f"mistake: {mistake:26} {', '.join(f'd{row.name} ' + (row.verdict or 'ok') for row in report.rows)}")
+    verdicts = [f"d{row.name} {row.verdict or 'ok'}" for row in report.rows]
+    print(f"mistake: {mistake:26} {', '.join(verdicts)}")
     assert report.ok == (mistake == "none")
 
 # %% [markdown]
@@ -366,13 +387,14 @@ check("attention_head")
 b, t, d, h = 2, 6, 64, 4
 x = rng.standard_normal((b, t, d))
 wq, wk, wv = (rng.standard_normal((d, d)) / np.sqrt(d) for _ in range(3))
-q, k, v = ((x @ w).reshape(b, t, h, d // h) for w in (wq, wk, wv))             # cutting into heads moves no number
+q, k, v = ((x @ w).reshape(b, t, h, d // h) for w in (wq, wk, wv))    # cutting into heads moves no number
 together = attention.forward(q, k, v)[0]
 alone = [attention.forward(*(each[:, :, [i]] for each in (q, k, v)))[0] for i in range(h)]
 np.testing.assert_allclose(together, np.concatenate(alone, axis=2))
-print("4 heads at once are 4 heads one by one; their answers side by side:", together.reshape(b, t, d).shape)
+print("4 heads at once are 4 heads one by one; side by side they are", together.reshape(b, t, d).shape)
 
-flops = {heads: attention.flops(*[(b, t, heads, d // heads)] * 3, causal=False).forward.matmul for heads in (1, 4, 16)}
+shapes = {heads: (b, t, heads, d // heads) for heads in (1, 4, 16)}
+flops = {heads: attention.flops(s, s, s, causal=False).forward.matmul for heads, s in shapes.items()}
 print("FLOPs of the matrix products, by number of heads:", flops)
 assert len(set(flops.values())) == 1
 
@@ -392,20 +414,23 @@ assert len(set(flops.values())) == 1
 # %%
 names = "Mia Anna Lily Rosa Tom Ben Sam Leo".split()
 things = "kite lamp ball key book drum bell map".split()
-FACTS, QUESTIONS, ANSWERS = 0, 64, 72                       # token of "names[i] things[j]": 8 i + j; then 8 questions, 8 answers
+QUESTIONS, ANSWERS = 64, 72     # tokens: "names[i] things[j]" is 8 i + j; then 8 questions, then 8 answers
 
 def lookups(rng, rows=32):
     who, asked = (rng.permuted(np.tile(np.arange(8), (rows, 1)), axis=1) for _ in range(2))
     what = rng.integers(0, 8, (rows, 8))
     answer = np.take_along_axis(what, np.argsort(who, axis=1), 1)              # by name
-    tokens = np.concatenate([FACTS + 8 * who + what, QUESTIONS + asked], axis=1)
-    targets = np.concatenate([np.full((rows, 8), -100), ANSWERS + np.take_along_axis(answer, asked, 1)], axis=1)
-    return tokens, targets, None                            # −100: what comes after a fact isn't asked
+    tokens = np.concatenate([8 * who + what, QUESTIONS + asked], axis=1)
+    answers = ANSWERS + np.take_along_axis(answer, asked, 1)
+    not_asked = np.full((rows, 8), -100)                    # what follows a fact is left out of the loss
+    targets = np.concatenate([not_asked, answers], axis=1)
+    return tokens, targets, None
 
 class Lookups:
     def batch(self, step):
         return lookups(np.random.default_rng([1, step]))
 
+# %%
 tokens, targets, _ = lookups(np.random.default_rng(5), rows=1)
 print("text:   ", ", ".join(f"{names[i // 8]} {things[i % 8]}" for i in tokens[0, :8]), "…")
 print("asked:  ", ", ".join(f"{names[i - QUESTIONS]}?" for i in tokens[0, 8:]))
@@ -430,18 +455,21 @@ class Watched:
 
 said = model.with_ops(REFERENCE.replace(attention=Watched))(tokens)[0, 8:].argmax(-1)
 heads = Watched.seen[-1][0][:, 8:, :8]
-questions, facts = [f"{names[i - QUESTIONS]}?" for i in tokens[0, 8:]], [f"{names[i // 8]} {things[i % 8]}" for i in tokens[0, :8]]
-show(pictures.weights({f"head {i}": head for i, head in enumerate(heads)}, questions, facts, width=3.0, height=4.0),
-     alt="Four tables of weights, one a head, from eight questions to eight facts. In most rows one cell is bright: the fact about the person "
-     "that was asked for.")
+questions = [f"{names[i - QUESTIONS]}?" for i in tokens[0, 8:]]
+facts = [f"{names[i // 8]} {things[i % 8]}" for i in tokens[0, :8]]
+maps = {f"head {i}": head for i, head in enumerate(heads)}
+show(pictures.weights(maps, questions, facts, width=3.0, height=4.0),
+     alt="Four tables of weights, one a head, from eight questions to eight facts. In most rows one "
+     "cell is bright: the fact about the person that was asked for.")
 
 # %%
 right = np.array([[q[:-1] == f.split()[0] for f in facts] for q in questions])
 many, wanted, _ = lookups(np.random.default_rng(99), rows=200)
 share = (model(many)[:, 8:].argmax(-1) == wanted[:, 8:]).mean()
 by_head = ", ".join(f"{head[right].mean():.2f}" for head in heads)
-display(Markdown(f"The weight on the right fact, by head: {by_head} (evenly spread over the facts it would be {1 / 8:.3f}). Of "
-                 f"{wanted[:, 8:].size:,} questions in new texts {share:.1%} are answered rightly; a guess is right in {1 / 8:.1%}."))
+display(Markdown(f"The weight on the right fact, by head: {by_head} (evenly spread over the facts it "
+                 f"would be {1 / 8:.3f}). Of {wanted[:, 8:].size:,} questions in new texts "
+                 f"{share:.1%} are answered rightly; a guess is right in {1 / 8:.1%}."))
 assert share > 0.97 and (said == targets[0, 8:]).all() and max(head[right].mean() for head in heads) > 0.5
 
 # %% [markdown]
@@ -463,23 +491,32 @@ llama = minillm.Config.preset("llama3-8b")
 D, e = llama.d_model, llama.head_size
 q, k = rng.standard_normal((400, e)), rng.standard_normal((64, e))
 scores = {f"/ √e = √{e}": q @ k.T / np.sqrt(e), f"/ √D = √{D:,}": q @ k.T / np.sqrt(D)}
-print(f"standard deviation of random scores: {', '.join(f'{name}: {s.std():.3f}' for name, s in scores.items())}; ratio {np.sqrt(D / e):.2f}")
+for name, s in scores.items():
+    print(f"standard deviation of random scores, {name:12}: {s.std():.3f}")
+print(f"too flat by √(D/e) = {np.sqrt(D / e):.2f}")
 curves = {name: np.sort(softmax.forward(s)[0], -1)[:, ::-1].mean(0) for name, s in scores.items()}
 
+# %%
 sizes = [4, 16, 64, 256, 1024, 4096]
 keys = rng.standard_normal((50, max(sizes), e))
 keys[:, 0] = queries = rng.standard_normal((50, e))        # key 0 equals the query
 products = (keys @ queries[:, :, None])[..., 0]
-matched = {name: [softmax.forward(products[:, :n] / np.sqrt(by))[0][:, 0].mean() for n in sizes] for name, by in zip(scores, (e, D), strict=True)}
+
+def weight_of_match(by):
+    return [softmax.forward(products[:, :n] / np.sqrt(by))[0][:, 0].mean() for n in sizes]
+
+matched = dict(zip(scores, (weight_of_match(e), weight_of_match(D)), strict=True))
 show(pictures.sharpness(curves, matched, sizes),
-     alt="Left, sorted weights of random queries: falling steeply for the root of e, almost flat for the root of D. Right, the weight of a "
-     "perfectly matching key over the number of keys: near 1 throughout for the root of e, falling from 0.7 to near 0 for the root of D.")
+     alt="Left, sorted weights of random queries: falling steeply for the root of e, almost flat for "
+     "the root of D. Right, the weight of a perfectly matching key over the number of keys: near 1 "
+     "throughout for the root of e, falling from 0.7 to near 0 for the root of D.")
 
 # %%
 at = sizes.index(1024)
-display(Markdown(f"Among {sizes[at]:,} keys the one that equals the query gets the weight {matched[f'/ √e = √{e}'][at]:.3f} with √e, and "
-                 f"{matched[f'/ √D = √{D:,}'][at]:.3f} with √D."))
-assert abs(np.sqrt(D / e) - 5.657) < 1e-3 and matched[f"/ √e = √{e}"][at] > 0.9 and matched[f"/ √D = √{D:,}"][at] < 0.02
+with_e, with_D = (weights[at] for weights in matched.values())
+display(Markdown(f"Among {sizes[at]:,} keys the one that equals the query gets the weight "
+                 f"{with_e:.3f} with √e, and {with_D:.3f} with √D."))
+assert abs(np.sqrt(D / e) - 5.657) < 1e-3 and with_e > 0.9 and with_D < 0.02
 
 # %% [markdown]
 # A query whose answer is there word for word does not find it among a thousand keys: with √D attention is little more than an average of
@@ -503,22 +540,29 @@ class FewLookups:
         return lookups(np.random.default_rng([2, step]), rows=16)
 
 tables = {"√e": REFERENCE, "√D": REFERENCE.replace(attention=TooFlat)}
-results = {name: [trained(80, FewLookups(), ops, steps=140, lr=3e-3, d_model=128, num_heads=32, seed=seed) for seed in range(3)]
+
+# %%
+shape = {"steps": 140, "lr": 3e-3, "d_model": 128, "num_heads": 32}
+results = {name: [trained(80, FewLookups(), ops, seed=seed, **shape) for seed in range(3)]
            for name, ops in tables.items()}
-show(runs({"look-ups, 32 heads of 4 channels, three starts each": {name: [losses for _, losses in several] for name, several in results.items()}},
-          {"guessing, log 8": np.log(8)}, unit="answer"),
-     alt="Six losses over training steps. All stay near guessing first and then fall to 0; the three with the root of e fall earlier than the "
-     "three with the root of D.")
+curves = {name: [losses for _, losses in several] for name, several in results.items()}
+title, floor = "look-ups, 32 heads of 4 channels, three starts each", {"guessing, log 8": np.log(8)}
+show(runs({title: curves}, floor, unit="answer"),
+     alt="Six losses over training steps. All stay near guessing first and then fall to 0; the three "
+     "with the root of e fall earlier than the three with the root of D.")
 
 # %%
 def first_below(losses, level=1.0):
     return int(np.argmax(np.array(losses) < level)) + 1
 
-steps = {name: [first_below(losses) for _, losses in several] for name, several in results.items()}
-grown = {name: np.mean([np.linalg.norm(m.params["layers.0.query.weight"]) * np.linalg.norm(m.params["layers.0.key.weight"]) for m, _ in several])
-         for name, several in results.items()}
-display(Markdown(f"First loss below 1 nat, at the steps {steps['√e']} with √e and {steps['√D']} with √D. At the end the product of the norms of "
-                 f"$W_q$ and $W_k$ is {grown['√D'] / grown['√e']:.2f} times as large with √D."))
+def size(model):
+    return np.prod([np.linalg.norm(model.params[f"layers.0.{name}.weight"]) for name in ("query", "key")])
+
+steps = {name: [first_below(losses) for losses in several] for name, several in curves.items()}
+grown = {name: np.mean([size(model) for model, _ in several]) for name, several in results.items()}
+display(Markdown(f"First loss below 1 nat, at the steps {steps['√e']} with √e and {steps['√D']} with "
+                 "√D. At the end the norm of $W_q$ times that of $W_k$ is "
+                 f"{grown['√D'] / grown['√e']:.2f} times as large with √D."))
 assert min(steps["√D"]) > max(steps["√e"]) and grown["√D"] > grown["√e"]
 
 # %% [markdown]

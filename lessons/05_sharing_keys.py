@@ -59,8 +59,9 @@ rng = np.random.default_rng(0)
 
 # %%
 def model_with(num_kv_heads, d_model=32, num_layers=3, num_heads=8):
-    config = minillm.Config(vocab_size=50, d_model=d_model, num_layers=num_layers, num_heads=num_heads, num_kv_heads=num_kv_heads,
-                            d_ff=2 * d_model, max_seq_len=256, initialisation="fan_in")
+    config = minillm.Config(vocab_size=50, d_model=d_model, num_layers=num_layers, num_heads=num_heads,
+                            num_kv_heads=num_kv_heads, d_ff=2 * d_model, max_seq_len=256,
+                            initialisation="fan_in")
     return minillm.Transformer(config, seed=0, dtype="float64")
 
 model = model_with(num_kv_heads=8)
@@ -111,9 +112,11 @@ def counted_flops(cached, prompt=64, more=64):
             model(text[:, :prompt + i])
     return count.matmul
 
+# %%
 again, kept = counted_flops(cached=False), counted_flops(cached=True)
-display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values it takes {kept / 1e6:,.0f}: "
-                 f"{again / kept:.0f} times less. The factor grows with the length of the text."))
+display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values "
+                 f"it takes {kept / 1e6:,.0f}: {again / kept:.0f} times less. The factor grows with "
+                 "the length of the text."))
 assert again > 30 * kept
 
 # %%
@@ -137,9 +140,10 @@ bf16 = memory.PRECISIONS["bf16"]
 llama1 = minillm.Config.preset("llama1-7b")
 one = memory.kv_cache(llama1, b=1, t=1, precision=bf16)
 assert one == 2 * llama1.num_layers * llama1.num_kv_heads * llama1.head_size * 2
-display(Markdown(f"A token takes {one / 2**20:.2f} MiB, a text of 8,192 tokens {memory.kv_cache(llama1, 1, 8192, bf16) / 1e9:.1f} GB; the "
-                 f"model's weights take {memory.weights(llama1, bf16) / 1e9:.1f} GB."))
-assert memory.kv_cache(llama1, 4, 8192, bf16) > memory.weights(llama1, bf16)
+of_text, of_weights = memory.kv_cache(llama1, 1, 8192, bf16), memory.weights(llama1, bf16)
+display(Markdown(f"A token takes {one / 2**20:.2f} MiB, a text of 8,192 tokens {of_text / 1e9:.1f} "
+                 f"GB; the model's weights take {of_weights / 1e9:.1f} GB."))
+assert 4 * of_text > of_weights
 
 # %% [markdown]
 # Four such texts at once weigh more than the model. And at every step all of it must be read from memory, to compute one token for each text.
@@ -171,10 +175,10 @@ assert memory.kv_cache(llama1, 4, 8192, bf16) > memory.weights(llama1, bf16)
 def reads(h, k):
     return [i * k // h for i in range(h)]
 
-show(pictures.who_reads_whom({"MHA: 8 key heads": (reads(8, 8), 8), "GQA: 2 key heads": (reads(8, 2), 2), "MQA: 1 key head": (reads(8, 1), 1)},
-                             width=3.2),
-     alt="Three diagrams of 8 query heads above their key heads. MHA: each has its own. GQA: heads 0 to 3 read key head 0, heads 4 to 7 key head 1. "
-     "MQA: all read the one key head.")
+ways = {"MHA: 8 key heads": 8, "GQA: 2 key heads": 2, "MQA: 1 key head": 1}
+show(pictures.who_reads_whom({name: (reads(8, k), k) for name, k in ways.items()}, width=3.2),
+     alt="Three diagrams of 8 query heads above their key heads. MHA: each has its own. GQA: heads 0 "
+     "to 3 read key head 0, heads 4 to 7 key head 1. MQA: all read the one key head.")
 
 # %% [markdown]
 # Is sharing the same as copying? Copy each key head $g$ times, and do multi-head attention:
@@ -220,7 +224,7 @@ show_source(by_group, stacked)
 
 # %%
 def sharing(collect):
-    """Attention by copying, whose backward collects the copies' gradients, (b s k g e) → (b s k e), in a way of its own."""
+    """Attention by copying. Its backward collects the copies' gradients, (b s k g e) → (b s k e)."""
     class Shared:
         @staticmethod
         def forward(q, k, v):
@@ -234,12 +238,18 @@ def sharing(collect):
             return dq, *(collect(x.reshape(*x.shape[:2], cache[1], -1, x.shape[-1])) for x in (dk, dv))
     return Shared
 
-ways = {"the sum": lambda x: x.sum(3), "the mean": lambda x: x.mean(3), "the first": lambda x: x[:, :, :, 0]}
+# %%
+def passes(op, h, k):
+    arrays = (rng.standard_normal((2, 3, heads, 3)) for heads in (h, k, k))
+    return minillm.gradient_check(op, *arrays).ok
+
+collects = {"the sum": lambda x: x.sum(3), "the mean": lambda x: x.mean(3),
+            "the first": lambda x: x[:, :, :, 0]}
 print("dK and dV as …   MHA          GQA          MQA")
-for name, collect in ways.items():
-    verdicts = [minillm.gradient_check(sharing(collect), *(rng.standard_normal((2, 3, heads, 3)) for heads in (4, k, k))) for k in (4, 2, 1)]
-    print(f"{name:15}" + "".join(f"  {'passes' if report.ok else 'is caught':11}" for report in verdicts))
-    assert [report.ok for report in verdicts] == [True, name == "the sum", name == "the sum"]
+for name, collect in collects.items():
+    verdicts = [passes(sharing(collect), 4, k) for k in (4, 2, 1)]
+    print(f"{name:15}" + "".join(f"  {'passes' if verdict else 'is caught':11}" for verdict in verdicts))
+    assert verdicts == [True, name == "the sum", name == "the sum"]
 
 # %% [markdown]
 # With one query head a group, sum, mean and first are the same: **a test of MHA alone proves nothing about sharing.** The library's own, at
@@ -251,7 +261,8 @@ print(report)
 assert report.ok
 
 dq, dk, dv = attention.backward(dy, attention.forward(q, keys, values)[1])
-_, dk_copies, _ = attention.backward(dy, attention.forward(q, keys[:, :, reads(h, k)], values[:, :, reads(h, k)])[1])
+copies = (x[:, :, reads(h, k)] for x in (keys, values))
+_, dk_copies, _ = attention.backward(dy, attention.forward(q, *copies)[1])
 np.testing.assert_allclose(dk, dk_copies.reshape(b, t, k, h // k, e).sum(3), atol=1e-13)
 
 # %%
@@ -272,7 +283,8 @@ check("grouped_attention")
 def slide(n, g):
     return [head // g for head in range(n)]
 
-cases = {"MHA, g = n": (32, 32), "Llama-3 8B": (32, 8), "Llama-3 70B": (64, 8), "Llama-3 405B": (128, 8), "MQA, g = 1": (32, 1)}
+cases = {"MHA, g = n": (32, 32), "Llama-3 8B": (32, 8), "Llama-3 70B": (64, 8), "Llama-3 405B": (128, 8),
+         "MQA, g = 1": (32, 1)}
 def verdict(n, g):
     missing = len(set(slide(n, g)) - set(range(g)))
     if missing:
@@ -281,13 +293,16 @@ def verdict(n, g):
 
 print("                  heads  groups   the slide's index uses")
 for name, (n, g) in cases.items():
-    print(f"{name:14}  {n:7}  {g:6}   {len(set(slide(n, g)) & set(range(g))):2} of {g:2} groups, {verdict(n, g)}")
+    used = len(set(slide(n, g)) & set(range(g)))
+    print(f"{name:14}  {n:7}  {g:6}   {used:2} of {g:2} groups, {verdict(n, g)}")
 assert set(slide(32, 8)) == {0, 1, 2, 3} and set(slide(32, 32)) == {0}
 
 # %%
-show(pictures.who_reads_whom({"right: ⌊h·g/n⌋": (reads(32, 8), 8), "the slide: ⌊h/g⌋": (slide(32, 8), 8)}, width=4.8),
-     alt="Two diagrams of 32 query heads and 8 key heads. Right: each key head is read by 4 neighbouring query heads. The slide's index: the first 4 "
-     "key heads are read by 8 query heads each, and the last 4, crossed out, by none.")
+both = {"right: ⌊h·g/n⌋": (reads(32, 8), 8), "the slide: ⌊h/g⌋": (slide(32, 8), 8)}
+show(pictures.who_reads_whom(both, width=4.8),
+     alt="Two diagrams of 32 query heads and 8 key heads. With the right index each key head is read "
+     "by 4 neighbouring query heads. With the slide's index the first 4 key heads are read by 8 query "
+     "heads each, and the last 4, crossed out, by none.")
 
 # %% [markdown]
 # At $g = n$ all heads read key head 0: MHA has become MQA. At $g = 1$ it asks for key heads that don't exist. And at Llama-3 70B it is right, by
@@ -319,9 +334,10 @@ class SlidesIndex:
             np.add.at(into, np.s_[:, :, index], gradient)          # the sum over whoever read it
         return dq, *shared
 
-report = minillm.gradient_check(SlidesIndex, *(rng.standard_normal((2, 3, heads, 3)) for heads in (8, 4, 4)))
-print("gradient_check of the slide's version:", "passes" if report.ok else "is caught")
-assert report.ok
+# %%
+verdict_on_slide = passes(SlidesIndex, 8, 4)
+print("gradient_check of the slide's version:", "passes" if verdict_on_slide else "is caught")
+assert verdict_on_slide
 
 # %% [markdown]
 # The gradient check has nothing to say against it: this backward belongs to this forward. It is the forward that is another one than
@@ -339,9 +355,10 @@ class Windows:
         windows = ids[starts[:, None] + np.arange(33)]
         return windows[:, :-1], windows[:, 1:], None
 
+# %%
 def trained(num_kv_heads, ops=REFERENCE, seed=0, steps=250):
-    config = minillm.Config(vocab_size=len(letters), d_model=64, num_layers=1, num_heads=8, num_kv_heads=num_kv_heads, d_ff=128,
-                            max_seq_len=32, initialisation="fan_in")
+    config = minillm.Config(vocab_size=len(letters), d_model=64, num_layers=1, num_heads=8, d_ff=128,
+                            num_kv_heads=num_kv_heads, max_seq_len=32, initialisation="fan_in")
     model = minillm.Transformer(config, seed=seed, ops=ops)
     minillm.train(model, Windows(), steps=steps, lr=6e-3, warmup_steps=20, evaluate_every=0)
     return model
@@ -357,9 +374,9 @@ tables = {"right index": REFERENCE, "the slide's": REFERENCE.replace(attention=S
 models = {name: trained(4, ops) for name, ops in tables.items()}
 for name, model in models.items():
     _, grads = model.loss_and_grads(new[:8, :-1], new[:8, 1:])
-    by_group_norm = np.linalg.norm(grads["layers.0.key.weight"].reshape(64, 4, 8), axis=(0, 2))
-    print(f"{name:12} norm of the key weights' gradient, by group: {by_group_norm}; loss on new tales {loss_on_new_tales(model):.3f}")
-assert (by_group_norm[2:] == 0).all() and (by_group_norm[:2] > 0).all()
+    norms = np.linalg.norm(grads["layers.0.key.weight"].reshape(64, 4, 8), axis=(0, 2))
+    print(f"{name}: loss on new tales {loss_on_new_tales(model):.3f}; norm of dW_k, by group: {norms}")
+assert (norms[2:] == 0).all() and (norms[:2] > 0).all()
 
 # %% [markdown]
 # Half of the key heads are dead weight. The loss does not prove it: two starts of the *same* model differ by about as much (section 8).
@@ -370,8 +387,9 @@ assert (by_group_norm[2:] == 0).all() and (by_group_norm[:2] > 0).all()
 model = models["right index"]
 wrong = model.with_ops(tables["the slide's"])
 right_loss, wrong_loss = loss_on_new_tales(model), loss_on_new_tales(wrong)
-display(Markdown(f"The model that was trained with the right index has a loss of {right_loss:.2f} nats a letter on new tales. "
-                 f"The same weights, run with the slide's index: {wrong_loss:.2f}."))
+display(Markdown(f"The model that was trained with the right index has a loss of {right_loss:.2f} "
+                 "nats a letter on new tales. The same weights, run with the slide's index: "
+                 f"{wrong_loss:.2f}."))
 assert wrong_loss > right_loss + 0.3
 
 # %% [markdown]
@@ -390,25 +408,29 @@ assert wrong_loss > right_loss + 0.3
 
 # %%
 llama3 = minillm.Config.preset("llama3-8b")
-kinds = {f"{name} (k = {k})": llama3.replace(num_kv_heads=k) for name, k in (("MHA", 32), ("GQA", 8), ("MQA", 1))}
-lines = ["| | parameters | FLOPs of a token, forward | of these attention's products | cache, 8,192 tokens |", "|---|---|---|---|---|"]
+heads = {"MHA (k = 32)": 32, "GQA (k = 8)": 8, "MQA (k = 1)": 1}
+kinds = {name: llama3.replace(num_kv_heads=k) for name, k in heads.items()}
+lines = ["| | parameters | FLOPs of a token, forward | of these, attention | cache, 8,192 tokens |",
+         "|---|---|---|---|---|"]
 t, numbers = 8192, {}
 for name, config in kinds.items():
     bill = of_model(config, 1, t)
     scores = bill.work["layers", "attention", "forward"].matmul
-    numbers[name] = {"parameters": config.num_parameters(), "FLOPs": bill.by_phase["forward"] / t, "cache": memory.kv_cache(config, 1, t, bf16)}
-    lines.append(f"| {name} | {numbers[name]['parameters'] / 1e9:.2f} B | {numbers[name]['FLOPs'] / 1e9:.2f} GFLOP | {scores / t / 1e9:.2f} GFLOP | "
-                 f"{numbers[name]['cache'] / 1e9:.2f} GB |")
+    size, work = config.num_parameters(), bill.by_phase["forward"] / t
+    kept = memory.kv_cache(config, 1, t, bf16)
+    numbers[name] = {"parameters": size, "FLOPs": work, "cache": kept}
+    lines.append(f"| {name} | {size / 1e9:.2f} B | {work / 1e9:.2f} GFLOP | {scores / t / 1e9:.2f} GFLOP "
+                 f"| {kept / 1e9:.2f} GB |")
 display(Markdown("\n".join(lines)))
 
 # %%
 first = numbers[next(iter(numbers))]
 relative = {name: {what: row[what] / first[what] for what in first} for name, row in numbers.items()}
 show(pictures.shares(relative, "share of multi-head attention's"),
-     alt="Bars in percent of multi-head attention. Parameters and FLOPs of GQA and MQA are about a tenth below it; the cache of GQA is 25 "
-     "percent, that of MQA 3 percent.")
-assert numbers["GQA (k = 8)"]["cache"] * 4 == first["cache"] and numbers["MQA (k = 1)"]["cache"] * 32 == first["cache"]
-assert all(row[what] > 0.85 * first[what] for row in numbers.values() for what in ("parameters", "FLOPs"))
+     alt="Bars in percent of multi-head attention. Parameters and FLOPs of GQA and MQA are about a "
+     "tenth below it; the cache of GQA is 25 percent, that of MQA 3 percent.")
+assert [row["cache"] for row in relative.values()] == [1, 1 / 4, 1 / 32]
+assert all(row[what] > 0.85 for row in relative.values() for what in ("parameters", "FLOPs"))
 
 # %% [markdown]
 # It is the cache alone. Sharing keys is no way to make a model smaller, or training cheaper. It is a way to serve many long texts at once.
@@ -417,10 +439,13 @@ assert all(row[what] > 0.85 * first[what] for row in numbers.values() for what i
 # %%
 tokens = [int(10**x) for x in np.linspace(3, 7, 30)]
 device, weights = 80e9, memory.weights(llama3, bf16)
-gigabytes = {name: [memory.kv_cache(config, 1, n, bf16) / 1e9 for n in tokens] for name, config in kinds.items()}
-show(pictures.cache_sizes(tokens, gigabytes, {"the weights": weights / 1e9, "a device of 80 GB": device / 1e9}),
-     alt="Size of the cache over the number of tokens, both axes logarithmic: three parallel lines, MHA highest, GQA a quarter of it, MQA a "
-     "32nd. MHA crosses the size of the weights at some 30,000 tokens, GQA at four times as many.")
+gigabytes = {name: [memory.kv_cache(config, 1, n, bf16) / 1e9 for n in tokens]
+             for name, config in kinds.items()}
+levels = {"the weights": weights / 1e9, "a device of 80 GB": device / 1e9}
+show(pictures.cache_sizes(tokens, gigabytes, levels),
+     alt="Size of the cache over the number of tokens, both axes logarithmic: three parallel lines, "
+     "MHA highest, GQA a quarter of it, MQA a 32nd. MHA crosses the size of the weights at some "
+     "30,000 tokens, GQA at four times as many.")
 for name, config in kinds.items():
     fit = (device - memory.weights(config, bf16)) / memory.kv_cache(config, 1, 1, bf16)
     print(f"{name:14} {fit:12,.0f} tokens fit beside the weights: {fit / 8192:7,.1f} texts of 8,192")
@@ -438,7 +463,8 @@ for name, config in kinds.items():
 
 # %%
 def seconds(num_kv_heads, b=4, s=2048, h=16, e=128, rounds=15):
-    keys, values = (rng.standard_normal((b, num_kv_heads, s, e), np.float32).swapaxes(1, 2) for _ in range(2))
+    shape = (b, num_kv_heads, s, e)
+    keys, values = (rng.standard_normal(shape, np.float32).swapaxes(1, 2) for _ in range(2))
     q, best = rng.standard_normal((b, 1, h, e), np.float32), np.inf
     with blas_threads(1):
         for _ in range(rounds):
@@ -449,7 +475,7 @@ def seconds(num_kv_heads, b=4, s=2048, h=16, e=128, rounds=15):
 
 measured = {k: seconds(k) for k in (16, 4, 1)}
 for k, name in ((4, "GQA"), (1, "MQA")):
-    print(f"{name} with {k} key head{'s' * (k > 1)}: bytes 1/{16 // k}, time 1/{measured[16] / measured[k]:.1f}")
+    print(f"{name}, k = {k}: bytes 1/{16 // k}, time 1/{measured[16] / measured[k]:.1f}")
 
 # %% [markdown]
 # Faster, by less than the bytes. What is not shared stays: 16 query heads still need their scores, exponentials and averages. The more
@@ -466,13 +492,14 @@ for k, name in ((4, "GQA"), (1, "MQA")):
 # **Predict before you run.** Will you see a difference?
 
 # %%
-starts = {name: [loss_on_new_tales(trained(k, seed=seed)) for seed in (1, 2)] for name, k in (("MHA", 8), ("GQA", 4), ("MQA", 1))}
+heads = {"MHA": 8, "GQA": 4, "MQA": 1}
+starts = {name: [loss_on_new_tales(trained(k, seed=seed)) for seed in (1, 2)] for name, k in heads.items()}
 for name, losses in starts.items():
-    print(f"{name}: loss on new tales {', '.join(f'{loss:.3f}' for loss in losses)}; mean {np.mean(losses):.3f}")
+    print(f"{name}: loss on new tales {losses[0]:.3f} and {losses[1]:.3f}; mean {np.mean(losses):.3f}")
 spread = max(max(losses) - min(losses) for losses in starts.values())
 gap = np.mean(starts["MQA"]) - np.mean(starts["MHA"])
-display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'} than MHA; two starts of the same model differ by up to "
-                 f"{spread:.3f}."))
+display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'} than MHA; two starts "
+                 f"of the same model differ by up to {spread:.3f}."))
 
 # %% [markdown]
 # A difference that is not clearly larger than that between two starts is not a finding, and a model of this size and this little training can't
@@ -513,8 +540,8 @@ display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'}
 #
 # <details><summary>5. Sharing saves no FLOPs in the scores. Why then does decoding get faster?</summary>
 #
-# Decoding one token does about one multiplication for each number of the cache that it reads, and reading is the slower of the two. Fewer bytes,
-# less waiting.
+# In multi-head attention, decoding one token does one multiplication for each number of the cache that it reads, and the reading takes
+# longer than the multiplication. Fewer bytes, less waiting.
 # </details>
 
 # %% [markdown]

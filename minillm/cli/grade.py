@@ -12,7 +12,7 @@ GRADER_FAILED = 75                               # what a shell takes for "try a
 
 def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster: Path | None = None, out: Path = Path("grades"), assignment: int | None = None,
           secret: Path | None = None, require_sandbox: str | None = None, workers: int | None = None, regrade: tuple[str, ...] = (),
-          overrides: Path | None = None, late: Path | None = None, due: str | None = None, earlier: tuple[Path, ...] = (),
+          variants: bool = False, overrides: Path | None = None, late: Path | None = None, due: str | None = None, earlier: tuple[Path, ...] = (),
           gradescope_zip: Path | None = None, gradescope_visibility: Literal["visible", "hidden", "after_due_date", "after_published"] = "visible", gradescope_leaderboard: bool = False) -> int:
     """Grade one submission, or the folder with those of a class.
 
@@ -43,6 +43,7 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
         require_sandbox: refuse to grade in a weaker sandbox than this
         workers: processes (default: one a core)
         regrade: checks (rmsnorm.backward) or exercises (rmsnorm) to grade again for all
+        variants: the class was asked what this secret draws in place of public exercises (exercises build --secret)
         overrides: points set by hand, a table (CSV): student, exercise, check, points, reason (default: OUT/overrides.csv, if it is there)
         late: deadlines and penalties, TOML (default: OUT/late.toml, if it is there)
         due: one deadline for all, such as 2026-10-01T23:59+02:00
@@ -55,12 +56,13 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
     from ..grading.classes import board, journal, run
     from ..grading.reports import folder, gradescope
     if gradescope_zip:
-        told = gradescope.make(gradescope_zip, assignment, secret, late, require_sandbox, gradescope_visibility, gradescope_leaderboard)
+        told = gradescope.make(gradescope_zip, assignment, secret, late, require_sandbox, gradescope_visibility, gradescope_leaderboard, variants)
         print(told)
         return 0
     if place is None:
         raise ValueError("Name a submission, or the folder of a class: minillm grade submissions --roster roster.csv.")
-    settings = run.Settings(out, roster, assignment, secret, overrides, late, due, num_threads() if workers is None else workers, require_sandbox, regrade)
+    settings = run.Settings(out, roster, assignment, secret, overrides, late, due, num_threads() if workers is None else workers, require_sandbox, regrade,
+                            variants)
     screen = board.Screen(board.Board())
     signal.signal(signal.SIGTERM, stopped)
     try:

@@ -122,7 +122,9 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str) -> Heard:
             heard.code, heard.seconds = child.end()
         while len(heard.printed) <= limits.printed_kilobytes << 10 and (data := output_file.read(1 << 16)):
             heard.printed += data
-    if len(heard.messages) == count:
+    if len(heard.printed) > limits.printed_kilobytes << 10:       # whether or not the answer came first: a regrade must say the same
+        heard.stopped = "printed"
+    elif len(heard.messages) == count:
         heard.stopped = "done"
     if not heard.began:
         raise Trouble("a child ended before it began" if heard.stopped is None else "a child didn't begin in time")
@@ -147,7 +149,7 @@ def take(buffer: bytearray, heard: Heard, limits: Limits) -> None:
 def answers(heard: Heard, count: int, limits: Limits) -> list[Answer]:
     """One for each case: those that came, and for the others why they didn't."""
     printed = plain(heard.printed[:limits.printed_kilobytes << 10].decode("utf-8", "replace"), 4000)
-    made = [understood(*each) for each in heard.messages[:count]]
+    made = [understood(*each) for each in heard.messages[:count] if heard.stopped != "printed"]
     if made and made[0].everywhere:
         made = made[:1] * count
     missing = Answer(**why(heard, limits)) if len(made) < count else None

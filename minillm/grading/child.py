@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from .wire import HEAD, opened, pack, sealed, unpack
 
 # What a student's file can import: all of it is loaded before the file is, because afterwards nothing can be.
-PARTS = ("numpy", "numpy.fft", "numpy.lib.stride_tricks", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random", "numpy.testing", "numpy.typing")
+PARTS = ("numpy", "numpy.char", "numpy.fft", "numpy.lib.stride_tricks", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random", "numpy.rec", "numpy.strings", "numpy.testing", "numpy.typing")
 STANDARD = ("__future__", "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
             "decimal", "enum", "fractions", "functools", "gc", "hashlib", "heapq", "inspect", "io", "itertools", "json", "logging", "math", "numbers",
             "operator", "os", "pathlib", "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "timeit", "traceback",
@@ -128,7 +128,7 @@ class Nothing:
     """The end of imports: what isn't loaded by now is a sentence."""
 
     def find_spec(self, name, path=None, target=None):
-        available = ", ".join(["numpy", "jaxtyping", *(each for each in STANDARD if "." not in each)])
+        available = ", ".join(["numpy", "jaxtyping", *(each for each in STANDARD if "." not in each and each[0] != "_")])
         raise ModuleNotFoundError(f"this exercise can't import {name}; available: {available}.", name=name)
 
 

@@ -14,7 +14,7 @@ from functools import cache
 
 from ..exercises.exercise import call
 from .caller import Limits, ask
-from .nurseries import Sandbox
+from .nurseries import Sandbox, Trouble, nursery
 
 TIERS = ("unshare", "bubblewrap", "uid", "limits", "unfiltered")          # in the order in which they are tried
 RANK = {"unshare": 3, "bubblewrap": 3, "uid": 2, "limits": 1, "unfiltered": 0}
@@ -34,10 +34,10 @@ def attempts():
     yield "open a file", lambda: os.open("/", 0)
     yield "list a directory", lambda: os.listdir("/")
     yield "make a process", lambda: os.fork() or os._exit(0)
-    yield "run a program", lambda: os.execv(sys.executable, [sys.executable, "-c", ""])
     yield "signal its parent", lambda: os.kill(os.getppid(), 0)
-    yield "open a socket", lambda: sys.modules["_socket"].socket()
+    yield "open a socket", lambda: sys.modules["_socket"].socket().close()
     yield "see the environment", lambda: os.environ["PYTHONHASHSEED"]
+    yield "run a program", lambda: os.execv(sys.executable, [sys.executable, "-c", ""])
 
 def trial():
     could = []
@@ -63,6 +63,11 @@ def probe(tiers: tuple[str, ...] = TIERS) -> Sandbox:
 
 def failing(tier: str) -> str | None:
     """Why this machine doesn't offer the tier, or None."""
+    try:
+        if tier != "unfiltered":
+            nursery(tier)
+    except Trouble as problem:
+        return str(problem)
     source = TRIAL if tier != "unfiltered" else "def trial():\n    return []"
     [answer] = ask(source, [call("trial")], Limits(seconds=5, megabytes=128), "trial.py", Sandbox(tier))
     could = answer.values.get("result")

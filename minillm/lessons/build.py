@@ -180,7 +180,7 @@ PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp|private|var|work|opt|mnt)/
 
 def text_of(output: Any) -> str:
     """All that a cell's output says in letters."""
-    return "\n".join([output.get("text", ""), *(str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/"))])
+    return "\n".join([output.get("text", ""), *(str(value) for kind, value in sorted(output.get("data", {}).items()) if kind.startswith("text/"))])
 
 
 def place_of(source: Path, i: int, cell: Any) -> str:

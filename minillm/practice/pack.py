@@ -17,14 +17,19 @@ from pathlib import Path
 
 from .. import files
 from ..exercises import HERE as DEFINITIONS
-from ..exercises import Exercise, load, names
-from ..exercises.solutions import solution
-from ..exercises.stubs import stub
+from ..exercises import Exercise, load, names, variants
+from ..exercises.stubs import fingerprint, stub
 from .folder import CONFTEST
 
 PACKAGE = DEFINITIONS.parent
 LEFT_OUT = ("kernels", "exercises/solutions", "exercises/variants", "lessons", "demo.py", "practice/pack.py", "practice/packs.toml",
-            "exercises/released.json")       # kernels: the same mathematics in CUDA C
+            "exercises/released.json", "generation/decoder.py")       # kernels: the same mathematics in CUDA C
+DECODER = '''"""A faster decoder stands here in the library. It holds solutions; without it a model reads one token as it reads many."""
+
+
+def decoder(model):
+    return model
+'''
 PLACES = tomllib.loads((Path(__file__).parent / "packs.toml").read_text("utf-8"))
 
 
@@ -46,27 +51,27 @@ def build(assignment: int, out: Path, secret: bytes | None = None) -> list[str]:
 
 def variant(name: str, secret: bytes | None) -> Exercise:
     """The exercise, or what a class with this secret is asked in its place."""
-    if secret is None:
-        return load(name)
-    from ..exercises import variants
-    return variants.variant(load(name), secret)
+    return load(name) if secret is None else variants.variant(load(name), secret)
 
 
 def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
     from ..grading import recorded
     copy_package(folder / "minillm", {exercise.name for exercise in course})
+    (folder / "minillm" / "generation" / "decoder.py").write_text(DECODER, "utf-8")
     for exercise in asked:
         for file, instead in PLACES.get(exercise.name, {}).items():
-            if isinstance(instead, str):
-                (folder / "minillm" / file).write_text(instead, "utf-8")
-            else:
-                take_out(folder / "minillm" / file, instead, exercise)
+            take_out(folder / "minillm" / file, instead, exercise)
     (folder / "exercises").mkdir()
     (folder / "exercises" / "conftest.py").write_text(CONFTEST, "utf-8")
     for exercise in course:
         made = stub(exercise)
         recorded.record(exercise, made, folder / "minillm" / "exercises" / "recorded" / f"{exercise.name}.npz")
-        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else solution(exercise.name), "utf-8")
+        (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else variants.solution(exercise), "utf-8")
+        if exercise is not load(exercise.name):                  # a variant: its statement and hints are its own
+            (folder / "minillm" / "exercises" / f"{exercise.name}.toml").write_text(variants.as_toml(exercise), "utf-8")
+    given = {exercise.name: {"source": fingerprint(variants.solution(exercise)), "verdicts": [{"check": check.name, "status": "passed"} for check in exercise.checks]}
+             for exercise in course if exercise not in asked}
+    files.write_json(folder / "exercises" / ".progress.json", given)
     (folder / "minillm" / "exercises" / "released.json").write_text("{}\n")
     (folder / "setup.cfg").write_text(SETUP, "utf-8")
     (folder / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools>=68"]\nbuild-backend = "setuptools.build_meta"\n', "utf-8")
@@ -115,11 +120,17 @@ def body(node: ast.FunctionDef, owner: str | None, instead: str, exercise: Exerc
     if instead == "gone":
         return f'raise ValueError("{node.name} is part of the exercise {exercise.name}, and so it is not in this copy.")'
     if instead != "yours":
-        return f"from minillm.practice.yours import function, operation\n{instead}"
+        return importing(instead)
     arguments = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if not (owner and each.arg == "self")]
     passed = ", ".join([*arguments, *(f"{each.arg}={each.arg}" for each in node.args.kwonlyargs)])
     called = f'operation("{exercise.name}").{node.name}' if exercise.operation else f'function("{exercise.name}", "{node.name}")'
-    return f"from minillm.practice.yours import function, operation\nreturn {called}({passed})"
+    return importing(f"return {called}({passed})")
+
+
+def importing(statements: str) -> str:
+    """With the names of yours.py that they call."""
+    called = [name for name in ("function", "operation", "block_forward", "block_backward") if f"{name}(" in statements]
+    return f"from minillm.practice.yours import {', '.join(called)}\n{statements.strip()}" if called else statements.strip()
 
 
 def replaced(source: str, node: ast.FunctionDef, statements: str) -> str:

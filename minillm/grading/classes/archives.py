@@ -26,6 +26,7 @@ MOST_ARCHIVE = 16 << 20                          # the archive itself
 MOST_SOURCE = 1 << 20                            # one source file
 MOST_NAME = 300                                  # characters of a path
 MOST_DEPTH = 30
+MOST_HEADER = 1 << 16                            # what a tar says of one file beside its contents
 
 PASSED_OVER = {".git", ".hg", ".svn", ".venv", "venv", "__MACOSX", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".idea", ".vscode", "node_modules"}
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -60,20 +61,20 @@ def is_archive(name: str) -> bool:
 
 def collected(found: Iterator[Entry], wanted: set[str]) -> dict[PurePosixPath, bytes]:
     """All files called NAME.py for a wanted NAME. (And NAME.toml, so that `chosen` can tell a definition from a solution.)"""
-    seen, declared, held = {}, 0, {}
-    for count, entry in enumerate(found, 1):
+    seen, count, declared, held = {}, 0, 0, {}
+    for entry in found:
+        path = checked(entry.name)
+        if PASSED_OVER & set(path.parts):
+            continue
+        count, declared = count + 1, declared + entry.size
         if count > MOST_ENTRIES:
             raise Refused(f"It has more than {MOST_ENTRIES:,} files. Hand in the exercises alone.")
-        path = checked(entry.name)
+        if declared > MOST_BYTES:
+            raise Refused(f"Its files are larger than {MOST_BYTES >> 20} MB together.")
         same = unicodedata.normalize("NFC", str(path)).casefold()
         if entry.kind != "folder" and same in seen:
             raise Refused(f"It has {quoted(seen[same])} and {quoted(entry.name)}, which on some systems are the same file.")
         seen[same] = entry.name
-        declared += entry.size
-        if declared > MOST_BYTES:
-            raise Refused(f"Its files are larger than {MOST_BYTES >> 20} MB together.")
-        if PASSED_OVER & set(path.parts):
-            continue
         if entry.kind not in ("file", "folder"):
             raise Refused(f"{quoted(entry.name)} is {entry.kind}. Hand in plain files.")
         if entry.kind == "file" and path.name.lower().endswith(ARCHIVES + OTHER_ARCHIVES):
@@ -186,6 +187,8 @@ def in_zip(data: bytes) -> Iterator[Entry]:
             kind = "folder" if info.is_dir() else kind_of(mode) if stat.S_IFMT(mode) else "file"
             if info.flag_bits & 1:
                 raise Refused(f"{quoted(info.filename)} is encrypted.")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):     # the others may grow a thousandfold in one step
+                raise Refused(f"{quoted(info.filename)} is packed in an unusual way. Use an ordinary .zip.")
 
             def read(most: int, info: zipfile.ZipInfo = info) -> bytes:
                 with archive.open(info) as file:
@@ -208,15 +211,71 @@ class Capped(io.RawIOBase):
         return piece
 
 
+class Body:
+    """What stands between two headers of a tar: a member's bytes, and zeros up to the next multiple of 512."""
+
+    def __init__(self, stream: io.IOBase, size: int):
+        self.stream, self.left, self.padding = stream, size, -size % tarfile.BLOCKSIZE
+
+    def read(self, most: int) -> bytes:
+        piece = whole(self.stream, min(most, self.left))
+        self.left -= len(piece)
+        return piece
+
+    def skip(self) -> None:
+        for size in (self.left, self.padding):
+            while size:
+                size -= len(whole(self.stream, min(size, 1 << 20)))
+
+
+def whole(stream: io.IOBase, size: int) -> bytes:
+    pieces = []
+    while size and (piece := stream.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    if size:
+        raise Refused("It can't be read: it ends in the middle of a file.")
+    return b"".join(pieces)
+
+
 def in_tar(stream: io.IOBase) -> Iterator[Entry]:
+    """Our own walk from header to header: tarfile's reads extended headers of any size, and searches them in quadratic time."""
     kinds = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link", tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device",
-             tarfile.FIFOTYPE: "a pipe", tarfile.DIRTYPE: "folder", tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file"}
-    # a header, its padding and the end marks are not the files' own bytes
-    with tarfile.open(fileobj=Capped(stream, MOST_BYTES + 2048 * MOST_ENTRIES), mode="r|", errorlevel=2) as archive:
-        for member in archive:
-            kind = "a file with holes" if member.issparse() else kinds.get(member.type, "a file of an unknown kind")
+             tarfile.FIFOTYPE: "a pipe", tarfile.DIRTYPE: "folder", tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.CONTTYPE: "file"}
+    # headers, paddings and the end's zeros are not the files' own bytes
+    stream, told = Capped(stream, MOST_BYTES + 4 * tarfile.BLOCKSIZE * MOST_ENTRIES), {}
+    while any(block := stream.read(tarfile.BLOCKSIZE) or b""):
+        header = tarfile.TarInfo.frombuf(block + whole(stream, tarfile.BLOCKSIZE - len(block)), "utf-8", "surrogateescape")
+        size = header.size
+        if header.type in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            if not 0 <= size <= MOST_HEADER:
+                raise Refused(f"One of its headers has {size:,} bytes; it may have {MOST_HEADER:,}.")
+            body = Body(stream, size)
+            data = body.read(size)
+            body.skip()
+            told |= extended(header.type, data)
+            continue
+        kind = "a file with holes" if header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse") for key in told) else \
+            kinds.get(header.type, "a file of an unknown kind")
+        size = int(told.get("size", size)) if kind == "file" else 0
+        if size < 0 or "holes" in kind or "unknown" in kind:
+            raise Refused(f"{quoted(told.get('path', header.name))} is {kind if size >= 0 else 'a file of less than no bytes'}. Hand in plain files.")
+        body = Body(stream, size)
+        yield Entry(told.get("path", header.name), kind, size, body.read)
+        body.skip()
+        told = {}
 
-            def read(most: int, member: tarfile.TarInfo = member) -> bytes:
-                return archive.extractfile(member).read(most)
 
-            yield Entry(member.name, kind, member.size, read)
+def extended(kind: bytes, data: bytes) -> dict[str, str]:
+    """What a header says of the one that follows: its long name, or lines `LENGTH KEY=VALUE`."""
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        return {"path": data.rstrip(b"\0").decode("utf-8", "surrogateescape")}
+    found = {}
+    while kind in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE) and data.strip(b"\0"):
+        length = int(data[:20].split(b" ", 1)[0])
+        line, data = data[:length], data[length:]
+        key, equals, value = line.partition(b" ")[2].removesuffix(b"\n").partition(b"=")
+        if length < 5 or not equals:
+            raise Refused("It can't be read: one of its headers has lines of no known form.")
+        found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+    return found

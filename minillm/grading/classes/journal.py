@@ -153,7 +153,7 @@ def definition(exercise: Exercise, secret: str = "") -> str:
     (its fingerprint) the secret. Points, hints and statements may change without a regrade."""
     modules = {inspect.getmodule(function) for function in exercise.functions.values()}
     modules |= {inspect.getmodule(check.cases) for check in exercise.checks}
-    files = {Path(inspect.getfile(module)) for module in modules} | set(GRADER.glob("*.py"))
+    files = {Path(inspect.getfile(module)) for module in modules} | {Path(inspect.getfile(Exercise)).with_name("exercise.py")} | set(GRADER.glob("*.py"))
     made = hashlib.sha256(f"{exercise.name} {exercise.seconds} {exercise.megabytes} {secret}".encode())
     for file in sorted(files):
         made.update(b"\0" + file.name.encode() + b"\0" + file.read_bytes())

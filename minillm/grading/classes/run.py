@@ -7,6 +7,7 @@ from pathlib import Path
 import minillm
 
 from ...exercises import Exercise, load, names
+from ...exercises.variants import variant
 from .. import sandbox
 from ..checking import Verdict
 from . import journal as journals
@@ -33,6 +34,7 @@ class Settings:
     workers: int = 1
     sandbox: str | None = None                   # the least that will do
     regrade: tuple[str, ...] = ()
+    variants: bool = False                       # the class was asked what its secret draws in place of public exercises
     student: Student | None = None               # whose the one submission is, where its name doesn't tell
 
 
@@ -64,6 +66,8 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     policy = lateness.read(settings.late or existing(settings.out / "late.toml"), settings.due)
     settings.out.mkdir(parents=True, exist_ok=True)
     key, warning = secret.read(settings.secret or settings.out / "secret")
+    if settings.variants:
+        exercises = [variant(exercise, key) for exercise in exercises]
     hand = settings.overrides or existing(settings.out / "overrides.csv")
     everyone = {name: load(name) for name in names()}
     overrides = by_hand.read(hand, [each.student.id for each in found.submissions], everyone) if hand else {}
@@ -75,7 +79,7 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
             graded.notes.append(f"{journal.path}: {journal.unread} line{'s' * (journal.unread > 1)} couldn't be read; what stood there is graded again.")
         if settings.regrade:
             forget(journal, found, exercises, definitions, settings.regrade)
-        tasks = missing(journal, found, exercises, definitions)
+        tasks = missing(journal, found, exercises, definitions, settings.variants)
         if tasks:
             kept_in = sandbox.best()
             sandbox.require(kept_in, settings.sandbox or kept_in.tier)
@@ -109,7 +113,7 @@ def text_of(source: bytes) -> str | None:
         return None
 
 
-def missing(journal: Journal, found: Found, exercises: list[Exercise], definitions: Mapping[str, str]) -> list[Task]:
+def missing(journal: Journal, found: Found, exercises: list[Exercise], definitions: Mapping[str, str], variants: bool = False) -> list[Task]:
     """A task for each exercise of each student that has a check without a verdict."""
     tasks = []
     for submission in found.submissions:
@@ -120,7 +124,7 @@ def missing(journal: Journal, found: Found, exercises: list[Exercise], definitio
             place = keys(submission, exercise, definitions[exercise.name])
             known = {check: journals.told(journal.verdicts[key]) for check, key in place.items() if key in journal.verdicts}
             if len(known) < len(place):
-                tasks.append(Task(submission.student.id, exercise.name, source, next(iter(place.values())).submission, known))
+                tasks.append(Task(submission.student.id, exercise.name, source, next(iter(place.values())).submission, known, variants))
     return tasks
 
 

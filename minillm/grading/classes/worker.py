@@ -1,6 +1,6 @@
 """One of the grader's processes: it grades one exercise of one student at a time, each in a fresh sandbox, and answers on its pipe.
 
-    in    a line of JSON: {"secret": …, "sandbox": …}; then one for each task: {"student", "exercise", "source", "known"}
+    in    a line of JSON: {"secret": …, "sandbox": …}; then one for each task: {"student", "exercise", "source", "known", …}
     out   a line of JSON for each task: {"verdicts": [...], "seconds": …} or {"failure": "…"}
 
 It ends when its input does, also in the middle of a task: whoever kills the grader leaves nothing running.
@@ -17,6 +17,7 @@ import traceback
 from dataclasses import asdict, dataclass, field
 
 from ...exercises import load
+from ...exercises.variants import variant
 from .. import checking
 from ..checking import Verdict
 from ..nurseries import Sandbox
@@ -30,12 +31,14 @@ class Task:
     source: str
     submission: str = ""
     known: dict[str, dict] = field(default_factory=dict)
+    variant: bool = False                        # the class was asked what its secret draws
 
 
 def perform(task: Task, secret: bytes, tier: str) -> list[Verdict]:
     """The verdicts of all checks that aren't known yet."""
     known = {check: Verdict(**{"exercise": task.exercise, "check": check, **told}) for check, told in task.known.items()}
-    verdicts = checking.run(load(task.exercise), task.source, secret, task.student, sandbox=Sandbox(tier), known=known)
+    exercise = variant(task.exercise, secret) if task.variant else load(task.exercise)
+    verdicts = checking.run(exercise, task.source, secret, task.student, sandbox=Sandbox(tier), known=known)
     return [verdict for verdict in verdicts if verdict.check not in known]
 
 

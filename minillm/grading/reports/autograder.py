@@ -29,7 +29,8 @@ def grade(root: Path) -> int:
     late = root / "source" / "late.toml"
     with tempfile.TemporaryDirectory() as out:
         chosen = run.Settings(Path(out), assignment=settings["assignment"], secret=root / "source" / "secret", late=late if late.is_file() else None,
-                              due=due if late.is_file() else None, workers=WORKERS, sandbox=settings["sandbox"], student=student)
+                              due=due if late.is_file() else None, workers=WORKERS, sandbox=settings["sandbox"], student=student,
+                              variants=settings.get("variants", False))
         graded = run.grade(root / "submission", chosen)
     if graded.failures:
         for (_, exercise, check), why in graded.failures.items():

@@ -19,7 +19,7 @@ from ..classes import secret as secrets
 from ..classes.points import Graded, Result, number
 from ..sandbox import RANK
 from .page import marked, plain
-from .student import notes, split
+from .student import likely, notes, split
 
 PACKAGE = Path(minillm.__file__).parent
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
@@ -71,8 +71,7 @@ def test(exercise, i: int, j: int, graded: Graded, visibility: str) -> dict:
 def said(graded: Graded) -> str:
     called, found = split(graded)
     lines = [f"It checks that {graded.title}.", f"Called: {called}" if called else "", found]
-    if graded.verdict.diagnosis:
-        lines.append(f"Likely: {graded.verdict.diagnosis}. {graded.verdict.advice or ''}".rstrip())
+    lines.append(" ".join(likely(graded) or ()).strip())
     if graded.by_hand is not None:
         lines.append(f"Points set by hand: {graded.by_hand}")
     return plain("\n".join(line for line in lines if line))
@@ -119,7 +118,7 @@ exec "$PYTHON" -m minillm.grading.reports.autograder
 
 
 def make(path: Path, assignment: int | None, secret: Path | None, late: Path | None = None, sandbox: str | None = None, visibility: str = "visible",
-         leaderboard: bool = False) -> str:
+         leaderboard: bool = False, variants: bool = False) -> str:
     """Writes the zip, and says what it is."""
     if visibility not in VISIBILITIES:
         raise ValueError(f"The visibility {visibility!r} is none that Gradescope knows: {', '.join(VISIBILITIES)}.")
@@ -131,7 +130,7 @@ def make(path: Path, assignment: int | None, secret: Path | None, late: Path | N
     if secret is None:
         raise ValueError("Name the class's secret with --secret FILE (it is made if it is missing): the zip takes a copy, and a regrade needs the same.")
     key, _ = secrets.read(secret)
-    settings = {"assignment": assignment, "sandbox": sandbox, "visibility": visibility, "leaderboard": leaderboard}
+    settings = {"assignment": assignment, "sandbox": sandbox, "visibility": visibility, "leaderboard": leaderboard, "variants": variants}
     autograder_zip(path, key, settings, late.read_text("utf-8") if late else None)
     points = sum(sum(exercise.points.values()) for exercise in exercises)
     return (f"{path}: {len(exercises)} exercises, {number(points)} points. Upload it as the autograder, and show it to nobody: the secret of your hidden inputs "

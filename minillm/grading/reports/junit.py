@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 from ..classes.points import Graded, Result, number
 from .page import plain
+from .student import likely
 
 
 def xml(results: list[Result]) -> bytes:
@@ -29,8 +30,8 @@ def kind_of(graded: Graded) -> str | None:
 
 def text_of(graded: Graded) -> str:
     said = [graded.verdict.message]
-    if graded.verdict.diagnosis:
-        said.append(f"Likely: {graded.verdict.diagnosis}. {graded.verdict.advice or ''}".rstrip())
+    if found := likely(graded):
+        said.append(" ".join(found).strip())
     if graded.by_hand is not None:
         said.append(f"Points set by hand, {number(graded.points)}: {graded.by_hand}")
     return plain("\n".join(said))

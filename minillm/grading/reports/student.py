@@ -6,6 +6,8 @@ from .page import bar, escaped, fenced, marked, page
 MARKS = {"passed": ("✓", "passed"), "failed": ("✗", "failed"), "not started": ("–", "not started"), "not reached": ("–", "not reached"),
          "error": ("!", "open: the grader failed here, which costs no points")}
 
+CANT_TELL = "None of the mistakes that I know gives these numbers. Take the smallest case, and compute it by hand."
+
 
 def title(result: Result) -> str:
     return result.student.name or result.student.id
@@ -26,6 +28,20 @@ def notes(result: Result) -> list[str]:
     if result.open:
         found.append(f"{number(result.open)} points are open: the grader failed there, not you, and will try again.")
     return found
+
+
+def untouched(exercise: ExerciseResult) -> str | None:
+    """One sentence in place of a list of checks that were never begun."""
+    if all(check.verdict.status == "not started" and check.by_hand is None for check in exercise.checks):
+        return exercise.checks[0].verdict.message or "Not started."
+    return None
+
+
+def likely(graded: Graded) -> tuple[str, str] | None:
+    """(the diagnosis, what to think about); where numbers differ and nothing explains them, that."""
+    if graded.verdict.diagnosis or graded.verdict.advice:
+        return f"Likely: {graded.verdict.diagnosis}." if graded.verdict.diagnosis else "", graded.verdict.advice or ""
+    return ("", CANT_TELL) if graded.verdict.status == "failed" and " should be " in graded.verdict.message else None
 
 
 def when(moment) -> str:
@@ -59,10 +75,11 @@ def as_html(result: Result) -> str:
 
 def html_of(exercise: ExerciseResult) -> str:
     hand = f'<p class="note">The points of this exercise were set by hand: {escaped(exercise.by_hand)}</p>' if exercise.by_hand is not None else ""
+    told = f'<p class="soft">{escaped(untouched(exercise))}</p>' if untouched(exercise) else ""
     return f"""<section class="card">
 <div class="top"><h2>{escaped(exercise.title)} <span class="soft small">{escaped(exercise.name)}</span></h2>
 <div class="number"><b>{number(exercise.points)}</b> <span class="soft">of {number(exercise.possible)}</span></div></div>
-{hand}{"".join(map(check_html, exercise.checks))}
+{hand}{told or "".join(map(check_html, exercise.checks))}
 </section>"""
 
 
@@ -75,10 +92,8 @@ def check_html(graded: Graded) -> str:
         more.append("<dl>" + "".join(f"<dt>{word}</dt><dd>{escaped(text)}</dd>" for word, text in facts) + "</dl>")
     elif graded.verdict.status != "passed":
         more += [f'<p class="soft small">{escaped(text)}</p>' for _, text in facts]
-    if graded.verdict.diagnosis:
-        more.append(f'<p class="likely"><b>Likely: {escaped(graded.verdict.diagnosis)}.</b> {escaped(graded.verdict.advice or "")}</p>')
-    elif graded.verdict.advice:
-        more.append(f'<p class="likely">{escaped(graded.verdict.advice)}</p>')
+    if found := likely(graded):
+        more.append(f'<p class="likely"><b>{escaped(found[0])}</b> {escaped(found[1])}</p>')
     if graded.by_hand is not None:
         more.append(f'<p class="note">Points set by hand: {escaped(graded.by_hand)}</p>')
     return f"""<div class="check"><span class="mark {kind}" title="{words}">{mark}</span><span>{escaped(graded.title)}
@@ -99,7 +114,8 @@ def markdown_of(exercise: ExerciseResult) -> str:
     parts = [f"## {marked(exercise.title)}: {number(exercise.points)} of {number(exercise.possible)}"]
     if exercise.by_hand is not None:
         parts.append(f"> The points of this exercise were set by hand: {marked(exercise.by_hand)}")
-    return "\n\n".join(parts + [check_markdown(each) for each in exercise.checks])
+    told = untouched(exercise)
+    return "\n\n".join(parts + ([marked(told)] if told else [check_markdown(each) for each in exercise.checks]))
 
 
 def check_markdown(graded: Graded) -> str:
@@ -108,10 +124,8 @@ def check_markdown(graded: Graded) -> str:
     called, found = split(graded)
     if graded.verdict.status != "passed" and found:
         parts.append(fenced(f"{called}\n{found}" if called else found) if graded.verdict.status == "failed" else marked(found))
-    if graded.verdict.diagnosis:
-        parts.append(f"**Likely: {marked(graded.verdict.diagnosis)}.** {marked(graded.verdict.advice or '')}".rstrip())
-    elif graded.verdict.advice:
-        parts.append(marked(graded.verdict.advice))
+    if found := likely(graded):
+        parts.append(f"**{marked(found[0])}** {marked(found[1])}".removeprefix("**** ").rstrip())
     if graded.by_hand is not None:
         parts.append(f"> Points set by hand: {marked(graded.by_hand)}")
     return "\n\n".join(parts)

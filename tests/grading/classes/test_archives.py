@@ -100,12 +100,18 @@ def test_of_a_whole_checkout_the_students_files_are_taken(form, tmp_path):
     assert sources(FORMS[form](tmp_path, files), WANTED) == {"rmsnorm": SOLUTION}
 
 
+def test_a_definition_is_no_solution_wherever_it_lies(tmp_path):
+    files = [("minillm/exercises/rmsnorm.py", b"definition"), ("minillm/exercises/rmsnorm.toml", b"title = 1"), ("my/own/work/rmsnorm.py", SOLUTION)]
+    assert sources(folder_of(tmp_path / "a", files), WANTED) == {"rmsnorm": SOLUTION}
+
+
 def test_a_single_file_is_a_submission(tmp_path):
     (tmp_path / "rmsnorm.py").write_bytes(SOLUTION)
     assert sources(tmp_path / "rmsnorm.py", WANTED) == {"rmsnorm": SOLUTION}
 
 
-def test_what_comes_along_by_accident_is_passed_over(tmp_path):
+def test_what_comes_along_by_accident_is_passed_over_and_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_ENTRIES", 2)
     files = [("rmsnorm.py", SOLUTION), ("__MACOSX/._rmsnorm.py", b"\0\5"), (".venv/lib/rope.py", b"not mine"), link(".venv/bin/python"), (".git/objects/pack.zip", b"PK")]
     assert sources(zipped(tmp_path / "a.zip", files), WANTED) == {"rmsnorm": SOLUTION}
     folder_of(tmp_path / "bob", [("rmsnorm.py", SOLUTION), (".venv/lib/rope.py", b"not mine")])
@@ -205,19 +211,77 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path, refused):
     assert refused(path)
 
 
+@pytest.mark.parametrize("holds", [b"", b"1234", b"123456"])
+def test_a_file_that_holds_another_number_of_bytes_than_it_declares_is_refused(holds):
+    """The libraries see to it for most archives; a folder's file may grow while it is read."""
+    with pytest.raises(Refused, match="says that it has 5 bytes, but holds"):
+        archives.contents(archives.Entry("rope.py", "file", 5, lambda most: holds[:most]))
+    assert archives.contents(archives.Entry("rope.py", "file", 5, lambda most: b"12345")) == b"12345"
+
+
 def test_a_gzip_bomb_is_given_up_while_it_grows(tmp_path, refused):
     path = tmp_path / "a.tar.gz"
     with gzip.open(path, "wb", 9) as file:
-        info = tarfile.TarInfo("rmsnorm.txt")
-        info.size = 100                          # and then much more comes that no header declares
-        file.write(info.tobuf() + bytes(512))
-        end = tarfile.TarInfo("x")
-        end.type, end.size = tarfile.XHDTYPE, 1 << 40                    # an extended header, which a reader takes into memory whole
-        file.write(end.tobuf(tarfile.GNU_FORMAT))
-        for _ in range(120):
-            file.write(b"1" * (1 << 20))
+        for i in range(3):                       # just small enough, as declared
+            info = tarfile.TarInfo(f"{i}.txt")
+            info.size = 20 << 20
+            file.write(info.tobuf() + bytes(info.size))
+        for _ in range(800):                     # and then headers alone, whose bytes no file declares
+            file.write(pax("comment", "x" * 60_000))
     assert path.stat().st_size < 1 << 20
     assert "MB when it is unpacked" in refused(path)
+
+
+def pax(key, value):
+    """An extended header with one line."""
+    text = f" {key}={value}\n".encode()
+    length = len(text) + 1
+    while length != len(str(length)) + len(text):
+        length = len(str(length)) + len(text)
+    data = str(length).encode() + text
+    info = tarfile.TarInfo("header")
+    info.type, info.size = tarfile.XHDTYPE, len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+
+def plain_member(name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_of_every_form_is_read_with_long_and_foreign_names(form, tmp_path):
+    long = "/".join(["a" * 40] * 5) + "/rope.py"
+    with tarfile.open(tmp_path / "a.tar", "w", format=form) as archive:
+        for name, data in ((long, b"# rope"), ("ünï.txt", b"x"), ("rmsnorm.py", SOLUTION), ("folder", None)):
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+            info.size = len(data or b"")
+            archive.addfile(info, io.BytesIO(data or b""))
+    assert sources(tmp_path / "a.tar", WANTED) == {"rmsnorm": SOLUTION, "rope": b"# rope"}
+
+
+def test_a_header_of_a_tar_changes_nothing_that_is_checked(tmp_path, refused):
+    def tar(*parts):
+        (tmp_path / "a.tar").write_bytes(b"".join(parts) + bytes(1024))
+        return tmp_path / "a.tar"
+    assert sources(tar(pax("path", "rope.py"), plain_member("x", b"1")), WANTED) == {"rope": b"1"}
+    assert "outside" in refused(tar(pax("path", "../rope.py"), plain_member("x", b"1")))
+    assert "U+0000" in refused(tar(pax("path", "rope.py\0.sh"), plain_member("x", b"1")))
+    assert "larger than 64 MB" in refused(tar(pax("size", str(1 << 40)), plain_member("x.bin", b"1")))
+    assert "less than no bytes" in refused(tar(pax("size", "-5"), plain_member("x.bin", b"1")))
+    assert "can't be read" in refused(tar(pax("size", "many"), plain_member("x.bin", b"1")))
+    assert "with holes" in refused(tar(pax("GNU.sparse.major", "1"), plain_member("rope.py", b"1")))
+    assert "ends in the middle" in refused(tar(plain_member("x.bin", b"1" * 5000)[:-4000]).parent / "a.tar")
+
+
+def test_a_header_of_a_tar_that_is_larger_than_any_is_refused_at_once(tmp_path, refused):
+    """tarfile would take it into memory whole, and search it for longer than anyone waits."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 40
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"1" * (1 << 20))
+    assert "One of its headers has 1,099,511,627,776 bytes" in refused(tmp_path / "a.tar")
 
 
 def test_a_tar_with_more_bytes_than_anyone_needs_is_refused(tmp_path, refused):
@@ -240,6 +304,9 @@ def test_an_encrypted_archive_and_another_kind_of_file_are_refused(tmp_path, ref
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
     assert "encrypted" in refused(path)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("rmsnorm.py", SOLUTION)
+    assert "packed in an unusual way" in refused(tmp_path / "b.zip")
     (tmp_path / "a.docx").write_bytes(b"PK")
     assert "neither a folder" in refused(tmp_path / "a.docx")
 

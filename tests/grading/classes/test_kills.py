@@ -116,7 +116,7 @@ def test_after_more_than_twenty_kills_nothing_is_lost_and_nothing_was_graded_twi
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
-@pytest.mark.parametrize("sent, code, said", [(signal.SIGINT, 130, "the same command goes on from there"), (signal.SIGTERM, 143, "the same command goes on from there")])
+@pytest.mark.parametrize("sent, code, said", [(signal.SIGINT, 130, "the same command goes on from there"), pytest.param(signal.SIGTERM, 143, "the same command goes on from there", marks=pytest.mark.slow)])
 def test_ctrl_c_and_sigterm_end_it_cleanly_with_the_exit_codes_that_a_shell_expects(sent, code, said, tmp_path):
     place, out = class_of(tmp_path / "submissions", 5), tmp_path / "out"
     process = subprocess.Popen(command(place, out, "--workers", "1"), env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

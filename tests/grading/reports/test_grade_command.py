@@ -9,6 +9,7 @@ from minillm.grading import sandbox
 from minillm.grading.checking import Verdict
 from minillm.grading.classes import run, worker
 from minillm.grading.nurseries import Sandbox
+from minillm.grading.reports import classbook
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def graded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "chosen", lambda assignment: [load("rmsnorm")])
     monkeypatch.setattr(worker, "perform", perform)
     monkeypatch.setattr(sandbox, "best", lambda: Sandbox("limits"))
+    monkeypatch.setattr(classbook.Summary, "pictures", lambda self, folder: [])
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments):

@@ -55,3 +55,17 @@ def test_an_exercise_set_by_hand_says_so(result):
     made = result(overrides=[("", 6, "done on paper")])
     assert "set by hand: done on paper" in student.as_html(made) and "set by hand: done on paper" in student.as_markdown(made)
     assert "6 of 8 points" in student.as_markdown(made)
+
+
+def test_an_exercise_that_was_never_begun_is_one_line(result):
+    stub = student.as_html(result(states="stub"))
+    assert "Not started." in stub and "class=\"check\"" not in stub
+    assert student.as_markdown(result(states="stub")).rstrip().endswith("Not started.")
+    assert 'class="check"' in student.as_html(result(states="stub", overrides=[("forward", 1, "why")])), "what was set by hand must be seen"
+
+
+def test_where_nothing_explains_the_numbers_that_is_said(result):
+    told = "None of the mistakes that I know gives these numbers."
+    for text in (student.as_html, student.as_markdown):
+        assert told in text(result(diagnosis=None, advice=None))
+        assert told not in text(result()) and told not in text(result(diagnosis=None, advice=None, message="forward()\nValueError: oh"))
