@@ -7,7 +7,7 @@ from minillm.exercises.stubs import stub
 from minillm.grading import checking
 from minillm.grading.compare import TOLERANCE, difference
 
-from .judging import different_solution, different_solutions, of_wrong, prepared, verdicts, wrong_submissions
+from .judging import answer, different_solution, different_solutions, of_wrong, prepared, verdicts, wrong_submissions
 
 EVERY = pytest.mark.parametrize("name", exercises.names())
 DIFFERENT = pytest.mark.parametrize("name, how", different_solutions())
@@ -80,6 +80,14 @@ def test_every_mistake_of_the_list_is_seen_and_called_by_its_own_name(name):
         failed = [verdict for verdict in verdicts(name, functions).values() if verdict.status == "failed"]
         assert failed, f"no check sees {wrong.name!r}"
         assert wrong.name in [verdict.diagnosis for verdict in failed], f"{wrong.name!r} is called {[verdict.diagnosis for verdict in failed]}"
+
+
+def test_a_mistake_that_a_passed_check_would_have_shown_is_not_named():
+    cases, name = prepared("softmax", "backward", 0), "the row's sum forgotten"
+    wrong = next(each for each in exercises.load("softmax").mistakes if each.name == name)
+    answers = [answer(wrong.functions, case, "exercises/softmax.py") for case in cases]
+    assert checking.judge("backward", cases, answers, "softmax", {}).diagnosis == name
+    assert checking.judge("backward", cases, answers, "softmax", {}, excluded={name}).diagnosis != name
 
 
 @EVERY

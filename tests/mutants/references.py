@@ -55,11 +55,11 @@ MUTANTS = [
     dict(name="the schedule asks for the other kinds, too", file=E + "schedule.py", old='without=("kind", "decay")', new='without=("decay",)',
         caught_by=FIFTH + "test_parameters_that_are_left_out_cannot_be_given"),
     dict(name="a diagnosis that a passed check rules out", file="minillm/grading/checking.py", old="excluded | shown_by(", new="shown_by(",
-        caught_by=GRADERS + "test_the_diagnosis_names_the_planted_mistake"),
+        caught_by=GRADERS + "test_a_mistake_that_a_passed_check_would_have_shown_is_not_named"),
     dict(name="a diagnosis that cases which are right rule out", file="minillm/grading/checking.py",
         old="shown_by([each for each, _, fault in found if not fault])", new="frozenset()",
          caught_by=GRADERS + "test_every_mistake_of_the_list_is_seen_and_called_by_its_own_name"),
     dict(name="a mistake in one function breaks the others", file="minillm/grading/checking.py",
         old="attempted({**exercise.functions, **wrong.functions}, case)", new="attempted(wrong.functions, case)",
-         caught_by=GRADERS + "test_the_diagnosis_names_the_planted_mistake"),
+         caught_by=GRADERS + "test_every_mistake_of_the_list_is_seen_and_called_by_its_own_name"),
 ]
