@@ -44,7 +44,7 @@ def probabilities(counts, alpha=0.0):
     dict(name="smoothing as in the textbook, + 1", fails="smoothed", diagnosis="always α = 1", of="loops", edits=[("+ alpha * v", "+ (alpha > 0) * v"), ("counts[a, b] + alpha)", "counts[a, b] + (alpha > 0))")]),
     dict(name="nan where nothing was seen", fails="unseen", diagnosis="a row without counts: zero by zero", of="bincount", edits=[("    empty = table.sum(-1) == 0\n    table[empty] = 1\n", "")]),
     dict(name="zeros where nothing was seen", fails="unseen", diagnosis="a row without counts left zero", of="onehot", edits=[("np.full(counts.shape, 1.0 / counts.shape[1])", "np.zeros(counts.shape)")]),
-    dict(name="counts is turned into probabilities in place", fails="probabilities", diagnosis=None, source='''
+    dict(name="counts is turned into probabilities in place", fails="probabilities", diagnosis="an input changed in place", source='''
 import numpy as np
 
 def counts(tokens, v):
