@@ -166,6 +166,7 @@ def relative_error(step, central=True, dtype=np.float64):
         slope = (np.exp(one + step) - np.exp(one)) / step
     return max(abs(float(slope) / np.e - 1), 1e-17)
 
+# %%
 steps = np.logspace(-12, 0, 73)
 errors = {"central, float64": [relative_error(step) for step in steps],
           "one-sided, float64": [relative_error(step, central=False) for step in steps],

@@ -122,6 +122,8 @@ show(pictures.weights_by_scale(largest, slopes, sizes),
      alt="Over the head size. Left, the largest weight: flat near 0.2 when scores are divided by the "
      "root of e, rising towards 1 when not. Right, the length of the gradient: flat when divided, "
      "falling when not.")
+
+# %%
 p_with, p_without = (largest[name][-1] for name in largest)
 slope_with, slope_without = (slopes[name][-1] for name in slopes)
 display(Markdown(f"At e = {sizes[-1]} the largest of 32 weights is {p_with:.2f} with the division and "
@@ -173,7 +175,9 @@ show_source(PlainAttention.forward, PlainAttention.backward)
 # **Predict before you run.** What loss does the model without a mask reach? (The texts have 32 throws. At how many of its 32 positions
 # is the answer to be seen?)
 #
-# (`minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other settings here.)
+# (A model runs on a table of operations, as lesson 0 showed: `REFERENCE` is the library's, and `REFERENCE.replace(attention=…)` the same with
+# another attention. `minillm.train` takes steps against the gradient, with refinements that lesson 6 explains, as it explains the other
+# settings here.)
 
 # %%
 class Unmasked:
@@ -240,6 +244,7 @@ models = {name: trained(len(letters), Windows(windows), ops, steps=250) for name
 unseen = np.array([letters.index(c) for c in "\n\n".join(tales.generate(seed=1, n=40))])
 beginnings = windows(np.random.default_rng(0), unseen, rows=500)
 
+# %%
 def surprise(logits, targets):
     return REFERENCE.cross_entropy.forward(logits, targets)[0][1]
 
@@ -346,6 +351,7 @@ def variant(mistake):
             return tuple(x[None, :, None] for x in (dQ, dK, dV))
     return Variant
 
+# %%
 for mistake in ("none", "dK without the scale", "D sums over queries", "dV without the transpose"):
     report = minillm.gradient_check(variant(mistake), q, k, v)
     verdicts = [f"d{row.name} {row.verdict or 'ok'}" for row in report.rows]
@@ -424,6 +430,7 @@ class Lookups:
     def batch(self, step):
         return lookups(np.random.default_rng([1, step]))
 
+# %%
 tokens, targets, _ = lookups(np.random.default_rng(5), rows=1)
 print("text:   ", ", ".join(f"{names[i // 8]} {things[i % 8]}" for i in tokens[0, :8]), "…")
 print("asked:  ", ", ".join(f"{names[i - QUESTIONS]}?" for i in tokens[0, 8:]))
@@ -489,6 +496,7 @@ for name, s in scores.items():
 print(f"too flat by √(D/e) = {np.sqrt(D / e):.2f}")
 curves = {name: np.sort(softmax.forward(s)[0], -1)[:, ::-1].mean(0) for name, s in scores.items()}
 
+# %%
 sizes = [4, 16, 64, 256, 1024, 4096]
 keys = rng.standard_normal((50, max(sizes), e))
 keys[:, 0] = queries = rng.standard_normal((50, e))        # key 0 equals the query
@@ -532,6 +540,8 @@ class FewLookups:
         return lookups(np.random.default_rng([2, step]), rows=16)
 
 tables = {"√e": REFERENCE, "√D": REFERENCE.replace(attention=TooFlat)}
+
+# %%
 shape = {"steps": 140, "lr": 3e-3, "d_model": 128, "num_heads": 32}
 results = {name: [trained(80, FewLookups(), ops, seed=seed, **shape) for seed in range(3)]
            for name, ops in tables.items()}

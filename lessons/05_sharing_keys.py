@@ -112,6 +112,7 @@ def counted_flops(cached, prompt=64, more=64):
             model(text[:, :prompt + i])
     return count.matmul
 
+# %%
 again, kept = counted_flops(cached=False), counted_flops(cached=True)
 display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values "
                  f"it takes {kept / 1e6:,.0f}: {again / kept:.0f} times less. The factor grows with "
@@ -237,6 +238,7 @@ def sharing(collect):
             return dq, *(collect(x.reshape(*x.shape[:2], cache[1], -1, x.shape[-1])) for x in (dk, dv))
     return Shared
 
+# %%
 def passes(op, h, k):
     arrays = (rng.standard_normal((2, 3, heads, 3)) for heads in (h, k, k))
     return minillm.gradient_check(op, *arrays).ok
@@ -332,6 +334,7 @@ class SlidesIndex:
             np.add.at(into, np.s_[:, :, index], gradient)          # the sum over whoever read it
         return dq, *shared
 
+# %%
 verdict_on_slide = passes(SlidesIndex, 8, 4)
 print("gradient_check of the slide's version:", "passes" if verdict_on_slide else "is caught")
 assert verdict_on_slide
@@ -352,6 +355,7 @@ class Windows:
         windows = ids[starts[:, None] + np.arange(33)]
         return windows[:, :-1], windows[:, 1:], None
 
+# %%
 def trained(num_kv_heads, ops=REFERENCE, seed=0, steps=250):
     config = minillm.Config(vocab_size=len(letters), d_model=64, num_layers=1, num_heads=8, d_ff=128,
                             num_kv_heads=num_kv_heads, max_seq_len=32, initialisation="fan_in")
@@ -536,8 +540,8 @@ display(Markdown(f"MQA is {abs(gap):.3f} nats {'worse' if gap > 0 else 'better'}
 #
 # <details><summary>5. Sharing saves no FLOPs in the scores. Why then does decoding get faster?</summary>
 #
-# Decoding one token does about one multiplication for each number of the cache that it reads, and reading is the slower of the two. Fewer bytes,
-# less waiting.
+# In multi-head attention, decoding one token does one multiplication for each number of the cache that it reads, and the reading takes
+# longer than the multiplication. Fewer bytes, less waiting.
 # </details>
 
 # %% [markdown]

@@ -538,6 +538,8 @@ print(f"BERT's own paper: 1,000,000 steps of 256 sequences of 512 tokens, {bert_
 assert 1850 < gpt3 / berts < 1950
 
 # %% [markdown]
+# (And BERT-base was trained on 16 TPU chips. The slide's 64 are those of BERT-large.)
+#
 # ## 12. What is a trillion tokens?
 #
 # A slide: 1 T tokens are 1.875 billion pages, 4 TB of text, and about 7,130 years of reading. **Predict before you run:** which

@@ -75,6 +75,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         raise ValueError("Your own operations are NumPy's, so they run on the CPU: leave out --device cuda, or leave out --ops.")
     students = None if ops is None else whose(recipe, ops)
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
+
     def meter() -> Meter:
         return Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
 
@@ -108,11 +109,13 @@ def whose(recipe: Recipe, ops: Path) -> Any:
     from minillm.grading.student_ops import needed, student_ops
     print(f"Checking the exercises in {ops}.")
     students = student_ops(ops)
-    used, instead = needed(recipe.model, students.own), "Missing" if students.alone else "The reference's"
+    used = needed(recipe.model, students.own)
     print(f"Yours: {', '.join(name for name in students.own if name in used) or 'none yet'}.")
     for name in used:
         if name in students.others:
-            print(f"{instead}: {name}, because {students.others[name]}.")
+            print(f"{'Still to be written' if students.alone else 'Of the reference'}: {name} ({students.others[name]}).")
+    if students.alone:                           # a class's copy: there is nothing to take in their place
+        students.require(recipe.model)
     return students
 
 

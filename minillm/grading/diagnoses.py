@@ -85,7 +85,7 @@ def diagnose(faults: Sequence[Fault]) -> Diagnosis | None:
 def changed_in_place(fault: Fault) -> bool:
     """All is right but an input."""
     right = all(fault.same(fault.answered.get(name), expected) for name, expected in fault.expected.items())
-    inputs = {name: value for name, value in fault.case.values.items() if isinstance(value, np.ndarray) and name not in fault.case.may_change}
+    inputs = {name: value for name, value in fault.case.values.items() if isinstance(value, np.ndarray | list) and name not in fault.case.may_change}
     return right and any(difference(fault.answered.get(name), value, tolerance=0.0) is not None for name, value in inputs.items())
 
 

@@ -18,12 +18,18 @@ from pathlib import Path
 from .. import files
 from ..exercises import HERE as DEFINITIONS
 from ..exercises import Exercise, load, names, variants
-from ..exercises.stubs import stub
+from ..exercises.stubs import fingerprint, stub
 from .folder import CONFTEST
 
 PACKAGE = DEFINITIONS.parent
 LEFT_OUT = ("kernels", "exercises/solutions", "exercises/variants", "lessons", "demo.py", "practice/pack.py", "practice/packs.toml",
-            "exercises/released.json")       # kernels: the same mathematics in CUDA C
+            "exercises/released.json", "generation/decoder.py")       # kernels: the same mathematics in CUDA C
+DECODER = '''"""A faster decoder stands here in the library. It holds solutions; without it a model reads one token as it reads many."""
+
+
+def decoder(model):
+    return model
+'''
 PLACES = tomllib.loads((Path(__file__).parent / "packs.toml").read_text("utf-8"))
 
 
@@ -51,12 +57,10 @@ def variant(name: str, secret: bytes | None) -> Exercise:
 def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
     from ..grading import recorded
     copy_package(folder / "minillm", {exercise.name for exercise in course})
+    (folder / "minillm" / "generation" / "decoder.py").write_text(DECODER, "utf-8")
     for exercise in asked:
         for file, instead in PLACES.get(exercise.name, {}).items():
-            if isinstance(instead, str):
-                (folder / "minillm" / file).write_text(instead, "utf-8")
-            else:
-                take_out(folder / "minillm" / file, instead, exercise)
+            take_out(folder / "minillm" / file, instead, exercise)
     (folder / "exercises").mkdir()
     (folder / "exercises" / "conftest.py").write_text(CONFTEST, "utf-8")
     for exercise in course:
@@ -65,6 +69,9 @@ def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
         (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else variants.solution(exercise), "utf-8")
         if exercise is not load(exercise.name):                  # a variant: its statement and hints are its own
             (folder / "minillm" / "exercises" / f"{exercise.name}.toml").write_text(variants.as_toml(exercise), "utf-8")
+    given = {exercise.name: {"source": fingerprint(variants.solution(exercise)), "verdicts": [{"check": check.name, "status": "passed"} for check in exercise.checks]}
+             for exercise in course if exercise not in asked}
+    files.write_json(folder / "exercises" / ".progress.json", given)
     (folder / "minillm" / "exercises" / "released.json").write_text("{}\n")
     (folder / "setup.cfg").write_text(SETUP, "utf-8")
     (folder / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools>=68"]\nbuild-backend = "setuptools.build_meta"\n', "utf-8")
@@ -92,11 +99,12 @@ def copy_package(target: Path, course: set[str]) -> None:
 def take_out(path: Path, functions: dict[str, str], exercise: Exercise) -> None:
     """Gives functions of a file another body, and the file another docstring; helpers that nobody calls any more go, too. What to put
     in place of a body: "yours", the student's function of that name; "gone", a sentence; else the statement itself."""
-    source = path.read_text("utf-8")
+    source, helpers = path.read_text("utf-8"), set()
     for name, instead in functions.items():
         node, owner = found(ast.parse(source), name, path)
+        helpers |= names_in(node)
         source = replaced(source, node, body(node, owner, instead, exercise))
-    source = without_idle_helpers(source, set(functions))
+    source = without_idle(helpers - set(functions), source)
     path.write_text(with_docstring(source, f'"""This is part of an exercise: exercises/{exercise.name}.py. The library\'s own code is taken out of this copy."""'), "utf-8")
 
 
@@ -113,11 +121,17 @@ def body(node: ast.FunctionDef, owner: str | None, instead: str, exercise: Exerc
     if instead == "gone":
         return f'raise ValueError("{node.name} is part of the exercise {exercise.name}, and so it is not in this copy.")'
     if instead != "yours":
-        return f"from minillm.practice.yours import function, operation\n{instead}"
+        return importing(instead)
     arguments = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if not (owner and each.arg == "self")]
     passed = ", ".join([*arguments, *(f"{each.arg}={each.arg}" for each in node.args.kwonlyargs)])
     called = f'operation("{exercise.name}").{node.name}' if exercise.operation else f'function("{exercise.name}", "{node.name}")'
-    return f"from minillm.practice.yours import function, operation\nreturn {called}({passed})"
+    return importing(f"return {called}({passed})")
+
+
+def importing(statements: str) -> str:
+    """With the names of yours.py that they call."""
+    called = [name for name in ("function", "operation", "block_forward", "block_backward") if f"{name}(" in statements]
+    return f"from minillm.practice.yours import {', '.join(called)}\n{statements.strip()}" if called else statements.strip()
 
 
 def replaced(source: str, node: ast.FunctionDef, statements: str) -> str:
@@ -127,15 +141,20 @@ def replaced(source: str, node: ast.FunctionDef, statements: str) -> str:
     return "\n".join([*lines[:node.body[0].lineno - 1], textwrap.indent(statements, indent), *lines[node.end_lineno:]]) + "\n"
 
 
-def without_idle_helpers(source: str, kept: set[str]) -> str:
-    """Functions of a file that nothing in the file calls any more, and nobody imports, were part of what is taken out."""
+def names_in(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def without_idle(helpers: set[str], source: str) -> str:
+    """What was taken out called these functions. Those that nothing in the file calls any more, and no other file imports, were part of it."""
     tree = ast.parse(source)
-    names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and node.name != "flops" and node.name not in imported():
-            lines = source.splitlines()
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            return without_idle_helpers("\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n", kept)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in helpers - imported():
+            others = set().union(*(names_in(each) for each in tree.body if each is not node))
+            if node.name not in others:
+                lines = source.splitlines()
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                return without_idle(helpers | names_in(node), "\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n")
     return source
 
 

@@ -2,7 +2,10 @@
 
 import functools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from ..exercises import load
 from ..grading.student_ops import adapted
@@ -44,3 +47,39 @@ def function(exercise: str, name: str) -> Callable:
 def operation(exercise: str) -> Any:
     """The student's forward and backward with the parameters of the library's operation."""
     return adapted(load(exercise), {name: function(exercise, name) for name in load(exercise).functions})
+
+
+# --- the student's block (exercises/block_backward.py) in a model --------------------------------------------------------------
+
+class HandedIn:
+    """The operations as the exercise's block calls them. What a model knows besides (ε, the angles of RoPE, documents, earlier keys and
+    values) is added here."""
+
+    def __init__(self, block: Any, context: Any = None):
+        ops, config = block.ops, block.config
+        if config.norm != "rmsnorm" or config.feed_forward != "swiglu" or config.positions != "rope" or config.dropout or "bias" in " ".join(config.layer_shapes()):
+            raise ValueError("The block of this copy is yours, which has RMSNorm, RoPE, SwiGLU, no biases and no dropout. Take a model of that kind, such as llama-nano.")
+        self.linear, self.swiglu = ops.linear, ops.swiglu
+        self.rmsnorm = SimpleNamespace(forward=lambda x, w: ops.rmsnorm.forward(x, w, eps=config.norm_eps), backward=ops.rmsnorm.backward)
+        self.rope = SimpleNamespace(forward=lambda x, positions: block.rope(x, positions), backward=ops.rope.backward)
+        self.attention = SimpleNamespace(forward=lambda q, k, v: self.attend(block, context, q, k, v), backward=ops.attention.backward)
+
+    @staticmethod
+    def attend(block: Any, context: Any, q: Any, k: Any, v: Any) -> tuple:
+        mask = None
+        if context.past is not None:
+            k, v, mask = context.past.extend(block.number, k, v)
+        return block.ops.attention.forward(q, k, v, causal=True, window=block.config.sliding_window, documents=context.documents, mask=mask)
+
+
+def block_forward(block: Any, x: Any, params: Any, context: Any) -> tuple:
+    weights = {name.removesuffix(".weight"): params[name] for name in block.config.layer_shapes()}
+    positions = np.arange(x.shape[1]) if context.positions is None else context.positions
+    return function("block_backward", "forward")(x, weights, positions, block.config.head_size, HandedIn(block, context))
+
+
+def block_backward(block: Any, dy: Any, cache: Any, grads: Any) -> Any:
+    dx, own = function("block_backward", "backward")(dy, cache, HandedIn(block))
+    for name, gradient in own.items():
+        block.collect(name, [gradient], grads)
+    return dx

@@ -56,7 +56,8 @@ MODELS = [dict(vocab_size=300, d_model=48, num_layers=3, num_heads=6, num_kv_hea
 
 
 def shape_of(config: Config) -> dict:
-    return dict(v=config.vocab_size, d=config.d_model, layers=config.num_layers, h=config.num_heads, k=config.num_kv_heads, e=config.head_size, f=config.d_ff)
+    return dict(v=config.vocab_size, d=config.d_model, layers=config.num_layers, h=config.num_heads, k=config.num_kv_heads, e=config.head_size,
+        f=config.d_ff)
 
 
 @pytest.mark.parametrize("config", [*(Config(**model) for model in MODELS), Config.preset("llama3-8b"), Config.preset("llama2-7b")])

@@ -218,7 +218,7 @@ def test_train_on_one_s_own_operations_ends_with_both_curves(folder, trusting, t
     said = train("--ops", folder, "--out", tmp_path / "run")
     yours = next(line for line in said.splitlines() if line.startswith("Yours: "))
     assert all(name in yours for name in ("linear", "embedding", "cross_entropy", "attention", "rmsnorm", "rope")) and "layernorm" not in yours
-    assert "The reference's: swiglu, because not started." in said
+    assert "Of the reference: swiglu (not started)." in said
     assert "the losses differ by at most" in said and "loss_with_yours.png" in said
     assert (tmp_path / "run" / "loss_with_yours.png").read_bytes().startswith(b"\x89PNG")
     mine, theirs = (read(tmp_path / "run" / part / "metrics.jsonl") for part in (".", "reference"))

@@ -25,13 +25,14 @@ class Kernel(NamedTuple):
     shared: int
 
 
-# With what further definitions the launch code compiles a file, and which files know no packs.
+# With what further definitions the launch code compiles a file (attention for every size of heads), and which files know no packs.
+HEADS = range(16, 129, 16)
 DEFINITIONS = {"norms.cu": [(), ("LAYER=1",)], "rope.cu": [(), ("INTERLEAVED=1",)],
-               "attention.cu": [("TILE=16", "HEAD=64"), ("TILE=16", "HEAD=128")],
+               "attention.cu": [("TILE=16", f"HEAD={e}") for e in HEADS],
                "decode.cu": [("GROUP=1", "PACKS=1"), ("GROUP=4", "PACKS=2")],
-               "flash_attention.cu": [(f"HEAD={e}", f"STEP={step}") for e, step in ((48, 64), (64, 64), (80, 32), (128, 64), (128, 32))]}
+               "flash_attention.cu": [(f"HEAD={e}", f"STEP={step}") for e in HEADS for step in ((64, 32) if e > 64 else (64,))]}
 WITHOUT_PACKS = {"column_sums.cu", "dropout.cu", "attention.cu", "flash_attention.cu"}
-NOT_LAUNCHED = {("HEAD=128", "STEP=64"): {"flash_dq", "flash_dkv"}}          # with these: backward of large heads takes shorter steps
+NOT_LAUNCHED = {(f"HEAD={e}", "STEP=64"): {"flash_dq", "flash_dkv"} for e in HEADS if e > 64}          # backward of large heads takes shorter steps
 ONLY_BFLOAT16 = {"flash_attention.cu"}
 
 

@@ -9,8 +9,11 @@ try:
 except Exception as problem:                     # no libnvrtc, or one that can't be loaded
     pytest.skip(f"NVRTC can't be loaded ({problem}): pip install 'minillm[cuda]'", allow_module_level=True)
 
-# Kernels that may spill, and why.
-MAY_SPILL: dict[str, str] = {}
+# What may spill, and why: (kernel, real, size of heads, GPU): (bytes, reason).
+MAY_SPILL = {
+    ("attention_forward", "float", "HEAD=16", "sm_90"): (
+        4, "ptxas takes 48 registers, so that five blocks run at a time, and leaves one number in memory; no launch bound changes its mind"),
+}
 
 
 def each(variants):
@@ -22,13 +25,15 @@ def check(variant, architecture):
     assert kernels, f"{variant.file} has no kernel"
     for kernel in kernels:
         assert kernel.registers <= 255
-        assert kernel.spilled == 0 or kernel.name in MAY_SPILL, f"{kernel.name} spills {kernel.spilled} bytes for {architecture}"
+        head = next((word for word in variant.define if word.startswith("HEAD=")), "")
+        allowed, _ = MAY_SPILL.get((kernel.name, variant.real, head, architecture), (0, ""))
+        assert kernel.spilled <= allowed, f"{kernel.name} spills {kernel.spilled} bytes for {architecture}"
     return kernels
 
 
 # But for those that take seconds to compile, which the slow test below holds to the same.
 QUICK = [variant for variant in nvrtc.variants() if (variant.pack > 1 or variant.file in nvrtc.WITHOUT_PACKS)
-         and not {"HEAD=48", "HEAD=80", "HEAD=128"} & set(variant.define)]
+         and not {f"HEAD={e}" for e in nvrtc.HEADS if e != 64} & set(variant.define)]
 
 
 @each(QUICK)

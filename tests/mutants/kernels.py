@@ -34,7 +34,7 @@ MUTANTS = [
         ("the gradient is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given")),
     *of("positions.py",
-        ("every text has the first row only", "places = x.shape[1] if positions is None", "places = 1 if positions is None", AGREES),
+        ("every text has the first row only", "x.shape[1] if positions is None else prod", "1 if positions is None else prod", AGREES),
         ("given positions are passed over", "positions=flat, places=places", "positions=None, places=places", AGREES),
         ("the gradient of given positions goes to the first rows", "places = np.arange(dy.shape[1]) if positions is None else positions",
          "places = np.arange(dy.shape[1])", AGREES),

@@ -147,6 +147,26 @@ def test_from_the_pack_alone_stubs_are_not_started_and_solutions_pass(handed_out
         (folder / "exercises" / f"{name}.py").write_text(stub(exercises.load(name)), "utf-8")
 
 
+def test_the_real_model_trains_there_when_every_operation_passes_and_names_those_that_do_not(handed_out):
+    assignment, folder = handed_out
+    asked = [name for name in exercises.names() if exercises.load(name).assignment == assignment]
+    operations = [name for name in asked if exercises.load(name).operation in ("linear", "softmax", "embedding", "cross_entropy", "attention", "rmsnorm", "rope", "swiglu")]
+    if assignment == 1:
+        pytest.skip("its exercises are no operations")
+    words = ("train", "--ops", "exercises", "--out", f"runs/{assignment}", "--steps", "3", "--warmup-steps", "0", "--batch-size", "2", "--context", "32",
+             "--data", "README.md", "--separate", "blank-line", "--vocab-size", "300", "--num-layers", "1")
+    if operations:
+        told = run(folder, *words)
+        assert told.returncode == 1 and all(f"{exercises.load(name).operation} (not started)" in told.stderr for name in operations if name != "softmax"), told.stderr
+    for name in asked:
+        (folder / "exercises" / f"{name}.py").write_text(solution(name), "utf-8")
+    told = run(folder, *words)
+    for name in asked:
+        (folder / "exercises" / f"{name}.py").write_text(stub(exercises.load(name)), "utf-8")
+    assert told.returncode == 0, told.stderr
+    assert "After 3 steps" in told.stdout and (folder / "runs" / str(assignment) / "loss.png").is_file()
+
+
 def test_a_folder_that_is_there_is_not_touched(tmp_path):
     (tmp_path / "mine.txt").write_text("work")
     with pytest.raises(ValueError, match="is there already"):

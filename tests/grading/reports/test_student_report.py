@@ -27,7 +27,8 @@ class Tags(HTMLParser):
 def test_both_languages_say_what_there_is_to_say(result):
     made = result(late=2, overrides=[("forward", 1.5, "half of it was copied")])
     for text in (student.as_html(made), student.as_markdown(made).replace("\\", "")):
-        for words in ("Ada Lowe", "RMSNorm", "forward(x float64 (3, 5))", "y[0] is 1 and should be 2", "Likely: sum for mean.", "Is it the mean?", "backward must pass first",
+        for words in ("Ada Lowe", "RMSNorm", "forward(x float64 (3, 5))", "y[0] is 1 and should be 2", "Likely: sum for mean.", "Is it the mean?",
+                      "backward must pass first",
                       "2 days late: 20% of the points are taken off", "half of it was copied", "2026-10-01", "work.zip"):
             assert words in text, words
     assert student.total(made) == "2 of 8 points"                 # 1.5 + 1, less a fifth
