@@ -18,12 +18,6 @@ def adamw(p, g, m, v, step, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0
     p = p * (1 - lr * weight_decay)
     return p - lr * m / (np.sqrt(v) + eps), m, v
 '''),
-<<<<<<< HEAD
-    dict(name="1 - beta * step", fails="later", diagnosis="NaN or infinity", of="loop", edits=[("1 - beta1**step", "1 - beta1 * step"), ("1 - beta2**step", "1 - beta2 * step")]),
-    dict(name="step - 1", fails="first", diagnosis="NaN or infinity", of="float32", edits=[("beta1**step", "beta1**(step - 1)"), ("beta2**step", "beta2**(step - 1)")]),
-    dict(name="step + 1", fails="first", diagnosis="steps counted from 0", of="float32", edits=[("beta1**step", "beta1**(step + 1)"), ("beta2**step", "beta2**(step + 1)")]),
-    dict(name="the power left out", fails="later", diagnosis="power of the step forgotten", of="float32", edits=[("beta1**step", "beta1"), ("beta2**step", "beta2")]),
-=======
     dict(name="1 - beta * step", fails="later", diagnosis="β times the step",
          of="loop", edits=[("1 - beta1**step", "1 - beta1 * step"), ("1 - beta2**step", "1 - beta2 * step")]),
     dict(name="step - 1", fails="first", diagnosis="one step too few in the correction",
@@ -32,7 +26,6 @@ def adamw(p, g, m, v, step, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0
          of="float32", edits=[("beta1**step", "beta1**(step + 1)"), ("beta2**step", "beta2**(step + 1)")]),
     dict(name="the power left out", fails="later", diagnosis="power of the step forgotten",
          of="float32", edits=[("beta1**step", "beta1"), ("beta2**step", "beta2")]),
->>>>>>> main
     dict(name="eps under the root", fails="first", diagnosis="ε inside the root", of="loop", edits=[("vh**0.5 + eps", "(vh + eps)**0.5")]),
     dict(name="eps before the correction", fails="first", diagnosis="ε before the correction",
          of="factors", edits=[("np.sqrt(v) / math.sqrt(1 - beta2**step) + eps", "(np.sqrt(v) + eps) / math.sqrt(1 - beta2**step)")]),
@@ -54,11 +47,7 @@ def adamw(p, g, m, v, step, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0
              "        p[i] -= lr * mh / (vh**0.5 + eps)\n        p[i] -= lr * weight_decay * p[i]\n")]),
     dict(name="no decay", fails="decay", diagnosis="weight decay forgotten", of="loop", edits=[("        p[i] -= lr * weight_decay * p[i]\n", "")]),
     dict(name="PyTorch's Adam defaults: no decay", fails="defaults", diagnosis=None, of="loop", edits=[("weight_decay=0.01", "weight_decay=0.0")]),
-<<<<<<< HEAD
-    dict(name="m, v, p changed where they are", fails="first", diagnosis="an input changed in place", of="loop", edits=[("    p, m, v = p.copy(), m.copy(), v.copy()\n", "")]),
-=======
     dict(name="m, v, p changed where they are", fails="first", diagnosis="an input changed in place",
          of="loop", edits=[("    p, m, v = p.copy(), m.copy(), v.copy()\n", "")]),
->>>>>>> main
     dict(name="returns p alone", fails="first", diagnosis=None, of="factors", edits=[("return p, m, v", "return p")]),
 ]
