@@ -46,10 +46,11 @@ def forwards(causal):
 
 
 def extremes(rng):
-    """Scores so large that their exponential overflows, in float32 too; and all keys the same."""
+    """Scores of some thousands, whose exponential overflows, in float32 too; and all keys the same. In float32 such a score is rounded by
+    0.0002, and so are the weights: hence the check's own tolerance."""
     values = inputs(rng, 5, 4)
     for dtype, causal in (("float64", False), ("float32", True)):
-        large = {"q": values["q"] * 60, "k": values["k"] * 60, "v": values["v"]}
+        large = {"q": values["q"] * 35, "k": values["k"] * 35, "v": values["v"]}
         yield just_forward(**{name: value.astype(dtype) for name, value in large.items()}, options={"causal": causal})
     yield just_forward(**{**values, "k": np.ones((5, 4))}, options={"causal": True})
 
@@ -61,7 +62,7 @@ def backwards(causal, times=1, shapes=SHAPES[:3]):
 CHECKS = [
     Check("forward", "without a mask, forward averages all values by the softmax of the scores", forwards(causal=False)),
     Check("causal", "with the mask, no position sees a later one", forwards(causal=True), after=("forward",)),
-    Check("extremes", "scores of thousands come out finite and right", extremes, after=("causal",)),
+    Check("extremes", "scores of thousands come out finite and right", extremes, after=("causal",), tolerance=2e-3),
     Check("backward", "backward returns dq, dk and dv, without a mask", backwards(causal=False), after=("forward",)),
     Check("backward_causal", "backward returns dq, dk and dv, with the mask", backwards(causal=True), after=("causal", "backward")),
     Check("reuse", "backward can be called twice on one cache", backwards(causal=True, times=2), after=("backward_causal",)),

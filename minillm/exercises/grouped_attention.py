@@ -51,10 +51,10 @@ def forwards(shapes):
 
 
 def extremes(rng):
-    """Scores so large that their exponential overflows, in float32 too."""
+    """Scores of some thousands, whose exponential overflows, in float32 too: there such a score is rounded by 0.0002, and so are the weights."""
     for dtype in ("float64", "float32"):
         values = inputs(rng, 1, 5, 4, 2, 4)
-        yield just_forward(**{name: (value * (1 if name == "v" else 60)).astype(dtype) for name, value in values.items()})
+        yield just_forward(**{name: (value * (1 if name == "v" else 35)).astype(dtype) for name, value in values.items()})
 
 
 def backwards(shapes, times=1):
@@ -65,7 +65,7 @@ CHECKS = [
     Check("own_keys", "with as many key heads as query heads, each head attends for itself, to itself and the past", forwards(OWN)),
     Check("groups", "with fewer key heads, neighbouring query heads read the same one", forwards(SHARED), after=("own_keys",)),
     Check("one_key_head", "one key head serves all query heads", forwards(ONE), after=("own_keys",)),
-    Check("extremes", "scores of thousands come out finite and right", extremes, after=("groups",)),
+    Check("extremes", "scores of thousands come out finite and right", extremes, after=("groups",), tolerance=2e-3),
     Check("backward", "backward returns dq, dk and dv where every head has its own keys", backwards(OWN), after=("own_keys",)),
     Check("backward_groups", "the gradients of shared keys and values collect what all their readers send", backwards(SHARED + ONE),
           after=("groups", "one_key_head", "backward")),
