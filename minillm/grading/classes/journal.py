@@ -25,6 +25,7 @@ from .. import checking
 from ..checking import Verdict
 
 GRADER = Path(checking.__file__).parent
+MOST_PRINTED = 500                               # characters of a check
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,9 @@ def is_whole(line: dict) -> bool:
 
 
 def told(verdict: Verdict) -> dict:
-    return {name: value for name, value in asdict(verdict).items() if name not in ("exercise", "check") and value not in (None, "")}
+    """What a verdict says, as JSON. What the student's code printed is kept in part, for the teacher: it may be long, and hold hidden inputs."""
+    found = asdict(verdict) | {"printed": verdict.printed[:MOST_PRINTED]}
+    return {name: value for name, value in found.items() if name not in ("exercise", "check") and value not in (None, "")}
 
 
 def verdict_of(line: Mapping[str, Any]) -> Verdict:

@@ -58,6 +58,18 @@ def test_an_exercise_set_by_hand_says_so(result):
     assert "6 of 8 points" in student.as_markdown(made)
 
 
+def test_what_a_students_code_printed_is_in_no_report(result, tmp_path):
+    """It could be the hidden inputs."""
+    from dataclasses import replace
+
+    from minillm.grading.reports import gradescope, junit
+    made = result()
+    checks = tuple(replace(each, verdict=replace(each.verdict, printed="HIDDEN 0.123")) for each in made.exercises[0].checks)
+    made = replace(made, exercises=(replace(made.exercises[0], checks=checks),))
+    for text in (student.as_html(made), student.as_markdown(made), str(gradescope.results(made)), junit.xml([made]).decode()):
+        assert "HIDDEN" not in text
+
+
 def test_an_exercise_that_was_never_begun_is_one_line(result):
     stub = student.as_html(result(states="stub"))
     assert "Not started." in stub and "class=\"check\"" not in stub
