@@ -163,7 +163,9 @@ print("targets ", " ".join(alphabet[i] for i in y[0, :12]))
 print(f"{x.shape[1]:,} problems from {len(training):,} stories")
 
 # %% [markdown]
-# In the exercise you cut a batch of such problems out of a long row of tokens.
+# In training, a long row of tokens is cut into **windows** of $t$ problems, and $b$ windows side by side are a *batch*. A
+# last window that reaches beyond the end is filled up, and its targets there are marked, so that the loss leaves them out.
+# In the exercise you cut such batches.
 
 # %%
 check("batches")
@@ -507,9 +509,10 @@ show(language.surprise(story, {f"memory {m}": nats[m, :len(story)] for m in (1, 
 # $$H(q, p) \;\ge\; H(q) = \sum_x q(x)\,\big(-\log q(x)\big), \qquad H(q, p) - H(q) = \sum_x q(x) \log \frac{q(x)}{p(x)} \ge 0 .$$
 #
 # $H(q)$ is the **entropy** of the source: its real, unavoidable uncertainty. The difference is called the
-# **Kullback-Leibler divergence**; let us call it the *gap*. For English nobody knows $H(q)$. For the tales it
-# can be computed as exactly as you like: the grammar knows the probabilities of all its choices, so draw many tales, add
-# up the entropies of the choices made in each, and take the mean. The ± says how far off a mean of so many may be.
+# **Kullback-Leibler divergence**; let us call it the *gap*. For English nobody knows $H(q)$. For the tales it can
+# be computed as exactly as you like: the grammar knows the probabilities of all its choices, so draw many tales, add up
+# the entropies of the choices made in each, and take the mean. The ± is the *standard error*: how far a mean of so many
+# typically lies from the true one.
 
 # %%
 known = tales.entropy()
@@ -567,7 +570,7 @@ assert by_heart < known.per_byte
 assert not set(others) & set(training[:100])
 
 # %% [markdown]
-# A training loss below the entropy is not a good model but a proof of memorising. Where the entropy isn't known, only
+# A training loss clearly below the entropy is not a good model but a proof of memorising. Where the entropy isn't known, only
 # texts that were never trained on tell the difference.
 #
 # ## Exercises
@@ -597,8 +600,9 @@ assert not set(others) & set(training[:100])
 #
 # <details><summary>4. With the temperature at 0.5, does a model's loss on other texts get better?</summary>
 #
-# Usually not. The model was fitted so that its probabilities at temperature 1 suit the text. Sharpened, it is more
-# often surprised by much. Samples may look better all the same, because unlikely choices are rare in them.
+# Usually not. The model was fitted so that its probabilities at temperature 1 suit the text. Sharpened, it is
+# surprised all the more where the unlikely comes. Samples may look better all the same, because unlikely choices are
+# rare in them.
 # </details>
 #
 # <details><summary>5. Somebody reports a loss on tales of 0.05 nats per byte. What do you ask?</summary>

@@ -106,8 +106,8 @@ show_source(linear.forward, linear.backward)
 # ### What one slide says
 #
 # A lecture slide gives all gradients of a linear layer one shape: that of its output, $B \times H_2$ (in our letters $b \times f$). We
-# try it for three sizes. To update a weight we subtract a multiple of its gradient (`lr`, the learning
-# rate, times it), so the two shapes have to agree.
+# try it for three sizes. To update a weight we subtract a multiple of its gradient (`lr`, the learning rate, times it), so the two
+# shapes have to agree.
 
 # %%
 print("  b  d  f   of dw, truly   on the slide   the update w − lr · dw")
@@ -216,7 +216,7 @@ print("claimed dw\n", dw, "\nmeasured dw\n", measured, sep="")
 # ### How equal is equal?
 #
 # Two numbers that were found in different ways are never equal to the last digit. We call a gradient right if the two arrays differ, as
-# vectors, by no more than a millionth of their length:
+# vectors, by no more than a millionth of their length, $\lVert a \rVert = \sqrt{\sum_i a_i^2}$:
 #
 # $$\lVert \text{claimed} - \text{measured} \rVert \;\le\; 10^{-6} \cdot \max(\lVert\text{claimed}\rVert, \lVert\text{measured}\rVert)$$
 #
