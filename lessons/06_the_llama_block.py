@@ -34,7 +34,7 @@ import numpy as np
 
 import minillm
 from minillm import Config, Transformer, gradient_check
-from minillm.arrays import blas_threads, set_num_threads
+from minillm.arrays import blas_threads, reuse_memory, set_num_threads
 from minillm.lessons import show_source
 from minillm.ops import REFERENCE, attention, layernorm, relu, rmsnorm, rope, silu, sinusoidal
 from minillm.plot import block as picture
@@ -233,6 +233,7 @@ def seconds(op, *arrays):
     return perf_counter() - began
 
 
+reuse_memory()                      # as in training; else much of the time would go into getting memory from the system
 x, w = rng.standard_normal((1024, 512), dtype="float32"), np.ones(512, "float32")
 best = [min(each) for each in zip(*((seconds(layernorm, x, w, w), seconds(rmsnorm, x, w)) for _ in range(400)))]
 print(f"LayerNorm takes {best[0] / best[1]:.2f} times as long as RMSNorm, forward and backward, here and now")
