@@ -34,7 +34,7 @@ import numpy as np
 
 import minillm
 from minillm import Config, Transformer, gradient_check
-from minillm.arrays import blas_threads, set_num_threads
+from minillm.arrays import blas_threads, reuse_memory, set_num_threads
 from minillm.lessons import show_source
 from minillm.ops import REFERENCE, attention, layernorm, relu, rmsnorm, rope, silu, sinusoidal
 from minillm.plot import block as picture
@@ -159,9 +159,10 @@ show(picture.amplification({"RMSNorm": right, "the slide's formula": wrong}),
 
 # %% [markdown]
 # The mean of $d$ such numbers has the standard deviation $1/\sqrt d$, so it is typically $1/64$ for $d = 4096$, and dividing by it
-# multiplies the row by about 60. Often by more: where the mean happens to be close to 0, only $\varepsilon$ keeps the result finite. The
-# formula does not normalise: rows of one length leave with lengths that differ tenfold, by an accident of their mean. Later in this
-# lesson we train a model with it.
+# multiplies the row by about 60. Often by more: half of the means are nearer to 0 than two thirds of that. And where a mean happens to be
+# almost 0, only $\varepsilon$ keeps the result finite, at most $1/\sqrt\varepsilon\approx316$ times the row. The formula does not normalise:
+# rows of one length leave with lengths that differ more than tenfold, by an accident of their mean. Later in this lesson we train a model
+# with it.
 #
 # ## 5. LayerNorm, and why ε is in it
 #
@@ -226,18 +227,17 @@ check("layernorm")
 from minillm.cost import Times, timing
 
 
-def best(op, *arrays):
-    seconds = []
-    for _ in range(25):
-        began = perf_counter()
-        y, cache = op.forward(*arrays)
-        op.backward(y, cache)
-        seconds.append(perf_counter() - began)
-    return min(seconds)
+def seconds(op, *arrays):
+    began = perf_counter()
+    y, cache = op.forward(*arrays)
+    op.backward(y, cache)
+    return perf_counter() - began
 
 
+reuse_memory()                      # as in training; else much of the time would go into getting memory from the system
 x, w = rng.standard_normal((1024, 512), dtype="float32"), np.ones(512, "float32")
-print(f"LayerNorm takes {best(layernorm, x, w, w) / best(rmsnorm, x, w):.2f} times as long as RMSNorm, forward and backward")
+best = [min(each) for each in zip(*((seconds(layernorm, x, w, w), seconds(rmsnorm, x, w)) for _ in range(400)))]
+print(f"LayerNorm takes {best[0] / best[1]:.2f} times as long as RMSNorm, forward and backward, here and now")
 
 # %%
 times, config = Times(), Config.preset("llama-nano")
@@ -251,7 +251,8 @@ norms = sum(spent.seconds for op, spent in times.by_op.items() if "norm" in op)
 print(f"all norms together: {norms / sum(spent.seconds for spent in times.by_op.values()):.0%} of the time of this model's operations")
 
 # %% [markdown]
-# So the slide's figure is not a property of RMSNorm. It depends on the code, the shapes and the machine: a program that reads each row
+# In NumPy every step of a formula is a sweep over memory of its own, and RMSNorm makes fewer of them: alone it is faster, by something like
+# what the slide says. But that is no property of RMSNorm. It depends on the code, the shapes and the machine: a program that reads each row
 # once and writes it once spends its time on moving numbers, and does both norms in almost the same time. And whatever the gain is, it is
 # a gain on a small part of a step. RMSNorm is used because it is simpler and works as well, which you will see below.
 #
@@ -315,7 +316,8 @@ assert np.allclose(products, products[0])
 # \qquad R(a)=\begin{pmatrix}\cos a&-\sin a\\ \sin a&\cos a\end{pmatrix}, \qquad
 # \begin{pmatrix}y_1\\y_2\end{pmatrix}=R(a)\begin{pmatrix}x_1\\x_2\end{pmatrix}$$
 #
-# where $e$ is the size of one head. Keys are turned in the same way, by their own positions. Values are not turned.
+# where $e$ is the size of one head. ($f_j$, with an index, is a frequency; $f$ alone stays the width of the feed-forward layer.) Keys are
+# turned in the same way, by their own positions. Values are not turned.
 #
 # **Only the distance counts.** $R(a)^\top=R(-a)$: swap rows and columns, and only the sign of the sines changes. And $R(-a)R(b)=R(b-a)$:
 # multiply out, and every entry is an addition theorem, such as $\cos a\cos b+\sin a\sin b=\cos(b-a)$. So for a query at position $p$ and
@@ -393,13 +395,13 @@ scores = {name: np.cos(np.arange(201)[:, None] * f).mean(1) for name, f in frequ
 show(picture.turning(angles, scores),
      alt="Left: cosines of four pairs, from six tokens a turn to almost constant. Right: by the right formulas the score "
      "of a vector with itself falls smoothly with distance; by the slide's it swings every seven tokens between minus one and one, "
-     "and after thirty tokens stays near zero.")
+     "and after thirty tokens stays small.")
 
 # %% [markdown]
 # On the right, a vector meets itself at a growing distance (all pairs equally long). With the right frequencies near words look alike and
 # far words less so: fast pairs tell neighbours apart, slow ones tell pages apart. By the slide's formula all pairs turn at nearly one
 # speed. A word seven tokens away looks almost like the word at hand, one four tokens away like its opposite; and beyond some thirty
-# tokens the score is near 0, so that distances can't be told apart at all. Llama 3's larger $\theta$ makes the slow pairs slower still,
+# tokens the score stays small, so that distances can hardly be told apart. Llama 3's larger $\theta$ makes the slow pairs slower still,
 # for texts of many thousand tokens. ($j$ from 1 alone would cost little: the fastest pair is left out.)
 #
 # Exercise: RoPE, forward and backward.
@@ -455,7 +457,7 @@ for shape, w2 in {"4D × D, as at the end": w2, "D × 4D, as beside the gate": w
     try:
         (silu.forward(n @ w1)[0] * (n @ w2)) @ w2
     except ValueError as problem:
-        print(f"W² of {shape}: can't be computed: sizes {str(problem).split('(size ')[-1].rstrip(')')}")
+        print(f"W² of {shape}: can't be computed: size {str(problem).split('(size ')[-1].rstrip(')')}")
     else:
         raise AssertionError("the slide's formula would be computable")
 
@@ -487,7 +489,8 @@ check("swiglu")
 # %% [markdown]
 # ## 13. Residual connections
 #
-# Now the whole block, as it stands in the library. `add_norm` is an addition and a norm in one.
+# Now the whole block, as it stands in the library. `add_norm` is an addition and a norm in one; `collect` puts the gradients of weights
+# where they belong. (`drop` is dropout, which sets random numbers to 0 in training. Llamas don't use it, and here it does nothing.)
 
 # %%
 from minillm.model.block import PreNormBlock
@@ -604,7 +607,7 @@ assert alike["none"][-1] > 0.9 > alike["two residual connections"][-1]
 #
 # Soon we train. Gradient descent would do $p\leftarrow p-\eta\,g$, with the gradient $g$ of parameter $p$ and the **learning rate**
 # $\eta$. But gradients of different parameters differ in size by orders of magnitude, and each batch gives another one. **Adam** keeps
-# two running averages for each parameter, of $g$ and of $g^2$, and moves by their quotient:
+# two running averages for each parameter, $m$ of $g$ and $v$ of $g^2$, and moves by the first over the root of the second:
 #
 # $$m\leftarrow\beta_1m+(1-\beta_1)\,g,\qquad v\leftarrow\beta_2v+(1-\beta_2)\,g^2,
 # \qquad p\leftarrow p-\eta\,\frac{m/(1-\beta_1^s)}{\sqrt{v/(1-\beta_2^s)}+\varepsilon}.$$
@@ -616,7 +619,8 @@ assert alike["none"][-1] > 0.9 > alike["two residual connections"][-1]
 # $(1-\beta_1)\frac{1-\beta_1^s}{1-\beta_1}=1-\beta_1^s$, less than 1 at first: dividing by it makes $m$ a true average. It is called the
 # **bias correction**.
 #
-# **AdamW** adds weight decay, *beside* the averages: $p\leftarrow(1-\eta\lambda)\,p$ first, with $\lambda=0.1$ say, on matrices only.
+# **AdamW** adds **weight decay**: every step draws the parameters a little towards 0, so that those which the loss doesn't need stay small.
+# It does so *beside* the averages: $p\leftarrow(1-\eta\lambda)\,p$ first, with $\lambda=0.1$ say, on matrices only.
 
 # %%
 from minillm import updates
@@ -817,12 +821,14 @@ from minillm.training import TrainingProblem
 
 def trained(rate=12e-3, **changes):
     """The losses of 150 steps."""
-    losses = []
+    model, losses = fresh(**changes), []
     try:
-        minillm.train(fresh(**changes), batches, steps=150, lr=rate, final_lr=0.05, warmup_steps=15, progress=False,
+        minillm.train(model, batches, steps=150, lr=rate, final_lr=0.05, warmup_steps=15, progress=False,
                       on_step=lambda step, loss: losses.append(loss))
     except TrainingProblem as problem:
         print(str(problem).split(". ")[0])
+        tokens, targets, _ = batches.batch(len(losses))
+        losses.append(model.forward(tokens, targets, gradients=False)[0])       # of the parameters that it was stopped with
     return losses
 
 
@@ -847,8 +853,8 @@ others = {"no positions": trained(rope=NoTurn()),
 # %%
 show(picture.ablations({"norms, residuals, attention": broken, "positions, activation, LayerNorm": others}, whole, levels=levels),
      alt="Loss curves. Left: without a norm the loss explodes, with the slide's it stays far too high; without residuals it stays at "
-     "the unigram's level, without attention "
-     "at the bigram's. Right: sinusoids and no positions lie above the whole block; ReLU and LayerNorm lie on it.")
+     "the unigram's level, without attention at the bigram's. Right: sinusoids and no positions lie above the whole block; ReLU "
+     "and LayerNorm lie on it.")
 
 # %%
 ends, base, other_seed = {}, *(float(np.mean(losses[-20:])) for losses in whole)
@@ -899,7 +905,8 @@ assert max(abs(ends["ReLU"] - base), abs(ends["LayerNorm"] - base), noise) < 0.0
 # things of the recipe, as in the trials above: words of size 1, and a higher learning rate. The tales are made by a grammar, so the least
 # loss that any model can have is known: their entropy (lesson 1).
 #
-# **Predict before you run:** how many parameters has a model of two blocks with $d=128$? Does it reach the entropy?
+# **Predict before you run:** how many parameters has a model of two blocks with $d=128$, $h=4$, $k=2$, $f=344$ and $v=512$, whose output
+# matrix is not the embedding's? Does it reach the entropy?
 
 # %%
 from minillm.data import corpus
@@ -965,7 +972,7 @@ ways = {"temperature": {f"τ = {t}": {"temperature": t} for t in (0.5, 1.0, 2.0)
 panels = {title: {name: softmax(Sampler(**options).filtered(z))[top] for name, options in group.items()} for title, group in ways.items()}
 show(picture.next_tokens(names, panels),
      alt="Probabilities of the twelve likeliest tokens after “Mia and the”: sharper at a low temperature, flatter at a high one; "
-     "top-k and top-p leave a few and raise them.")
+     "top-k leaves five, top-p some more, and both raise what they leave.")
 
 # %%
 p, p_hot = softmax(z), softmax(z / 2)
