@@ -45,7 +45,7 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         if printed:                                               # by the student's own print(): the first lines
             said.append(("printed", "\n".join(printed[:PRINTED] + ["…"] * (len(printed) > PRINTED))))
         if verdict.advice:
-            return [*said, ("likely", f"{verdict.diagnosis}. {verdict.advice}")]
+            return [*said, ("likely", f"{verdict.diagnosis}. {verdict.advice}" if verdict.diagnosis else verdict.advice)]
         return [*said, ("likely", CANT_TELL)] if " should be " in found else said
     if verdict.status == "error":
         return [("", f"The checker itself failed, which is no fault of yours: {verdict.message}")]

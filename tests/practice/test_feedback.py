@@ -61,3 +61,10 @@ def test_a_missing_file_is_a_sentence(folder):
 def test_a_page_for_a_notebook_escapes_what_the_student_wrote():
     page = Report(load("rmsnorm"), [Verdict("rmsnorm", "forward", "failed", "called\nName <b>evil</b> should be")], "exercises/rmsnorm.py")._repr_html_()
     assert "<b>" not in page and "&lt;b&gt;" in page
+
+
+def test_where_no_mistake_is_named_the_check_s_own_word_stands_alone():
+    from minillm.grading.checking import Verdict
+    from minillm.practice.feedback import facts
+    said = dict(facts(Verdict("layernorm", "large_mean", "failed", "forward(x)\ny[0] is 1 and should be 2", None, "Digits are lost.")))
+    assert said["likely"] == "Digits are lost."
