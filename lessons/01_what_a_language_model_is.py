@@ -79,11 +79,10 @@ print("the number of atoms in the visible universe has about 81")
 #
 # $$p(x_1 \dots x_t) = \prod_{i=1}^{t} p(x_i \mid x_{<i})$$
 #
-# (So that a whole text isn't confused with the beginning of a longer one, each text will end with a mark, which is its
-# last token. Here all texts have three words.)
-#
 # Nothing was assumed: every distribution over texts can be written so. Writing from left to right is no assumption
-# either; it is an order to multiply in.
+# either; it is an order to multiply in. (Where texts have different lengths, the end is a token of its own, the last
+# one of each text. Then no text is the beginning of another, and the product is the probability of this text and no
+# longer one. Section 4 does so.)
 #
 # **Predict before you run.** Take the random table apart into three factors and multiply them. How large is the
 # greatest difference to the table?
@@ -118,8 +117,8 @@ print(300 * math.log(1 / 45))
 # $$-\log p(x_1 \dots x_t) = \sum_{i=1}^{t} -\log p(x_i \mid x_{<i})$$
 #
 # so each token has its own share in the total, its **surprise** $-\log p$: 0 for what was certain, large for what was
-# thought impossible. With the natural logarithm (the only one in this course), surprise is measured in **nats**;
-# divided by $\log 2$ it is in bits.
+# thought impossible. With the natural logarithm, which is meant by $\log$ everywhere in this course, surprise is
+# measured in **nats**; divided by $\log 2$ it is in bits.
 #
 # ## 4. Where does the text come from?
 #
@@ -201,14 +200,19 @@ print(f"spans,  {len(text[2:4] + text[6:])} answers:  the cat <A> the mat <B> ->
 pair = np.random.default_rng(1).dirichlet(np.full(9, 0.3)).reshape(3, 3)                 # p(x1 x2)
 first, second = pair.sum(1, keepdims=True), pair.sum(0, keepdims=True)                   # p(x1), p(x2)
 masked, causal = (pair / first) * (pair / second), first * (pair / first)
-print(f"masked answers: the nine products add up to {masked.sum():.2f}, causal answers: to {causal.sum():.2f}")
+print(f"the nine products of masked answers add up to {masked.sum():.2f}")
+print(f"the nine products of causal answers add up to {causal.sum():.2f}")
 assert np.isclose(masked.sum() - 1, ((pair - first * second) ** 2 / (first * second)).sum())
 
 # %% [markdown]
-# The masked answers use each dependence between the words twice. (With $a = p(x_1)$ and $b = p(x_2)$, the excess over 1
-# is $\sum (p - ab)^2 / (ab)$, as the assertion says: zero only if the words have nothing to do with each other. Expand
-# the square to see it.) A model of this kind knows a lot about texts, but it isn't a language model in the sense of
-# section 1. From here on, the question is "what comes next?".
+# The masked answers use each dependence between the words twice. How much that is: write $p$ for $p(x_1 x_2)$, $a$ for
+# $p(x_1)$ and $b$ for $p(x_2)$. The products are $(p/a)(p/b)$, and since both $p$ and $ab$ sum to 1,
+#
+# $$\sum \frac{(p - ab)^2}{ab} = \sum \frac{p^2}{ab} - 2 \sum p + \sum ab = \sum \frac{p^2}{ab} - 1 .$$
+#
+# The sum of products exceeds 1 by something that is zero only if $p = ab$ everywhere: if the words have nothing to do
+# with each other. A model of this kind knows a lot about texts, but it isn't a language model in the sense of section 1.
+# From here on, the question is "what comes next?".
 #
 # ## 6. How far do you get by looking back one token?
 #
@@ -468,7 +472,7 @@ show(language.memory(curves, tales.entropy().per_byte),
          "other tales turns upwards half way; with 2,000 it goes on falling. The losses on counted tales "
          "fall throughout. A dashed line marks the entropy, below all of them.")
 for label, (_, losses) in curves.items():
-    print(f"{label}: best on others with a memory of {losses.argmin()}, {losses.min():.3f} nats per byte")
+    print(f"{label}: best with a memory of {losses.argmin()}, {losses.min():.3f} nats per byte")
 assert curves["100 tales counted"][1].argmin() < 12
 
 # %% [markdown]

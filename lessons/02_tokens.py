@@ -228,7 +228,7 @@ show(tokens.tree(" flowers", joins_of(" flowers", merges)),
 tokenizer = minillm.Tokenizer.train(training, vocab_size=2048, processes=1)
 nasty = "naïve café\t\r\n  分词 😀👍🏽 \x00 don't ١٢٣ ﬁ"
 ids = tokenizer.encode(nasty)
-print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens, and back: the same text")
+print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens; back: the same text")
 assert tokenizer.decode(ids) == nasty
 
 # %%
@@ -321,7 +321,7 @@ for name in ("llama2-7b", "llama3-8b"):
     config = minillm.Config.preset(name)
     rows = 2 * config.vocab_size * config.d_model                    # embedding and output layer
     share = rows / config.num_parameters()
-    print(f"{name}: {config.vocab_size:,} tokens take {share:.1%} of its {config.num_parameters():,} parameters")
+    print(f"{name}: {config.vocab_size:,} tokens take {share:.1%} of all its parameters")
 
 # %% [markdown]
 # The first doublings make syllables and common words; the later ones ever rarer words. What it costs: two rows of $d$
@@ -456,8 +456,8 @@ cost, english = len(tokenizer.encode(chinese)), len(tokenizer.encode(kinds["Engl
 print(f"{len(chinese)} Chinese characters cost {cost} tokens; English that says the same costs {english}")
 for name, each in learnt.items():
     assert report.bytes_per_token(each, chinese) < 1.01, "this text had no Chinese in it"
-by_code, by_english = (report.bytes_per_token(learnt[name], kinds["Python"]) for name in ("code", "English"))
-assert by_code > 1.2 * by_english
+on_python = {name: report.bytes_per_token(each, kinds["Python"]) for name, each in learnt.items()}
+assert on_python["code"] > 1.2 * on_python["English"]
 
 # %% [markdown]
 # The vocabulary learnt from code is the best one for code, and no worse for English: names and comments are English

@@ -89,7 +89,7 @@ for num_kv_heads in (8, 2, 1):
         worst = max(worst, abs(cached - uncached).max() / abs(uncached).max())
         if step < 19:
             cached = reader.add([int(uncached.argmax())])
-    print(f"{num_kv_heads} key heads: the largest relative difference over 20 steps is {worst:.0e}")
+    print(f"key heads: {num_kv_heads}   largest relative difference over 20 steps: {worst:.0e}")
     assert worst < 1e-12
 
 # %% [markdown]
@@ -115,9 +115,16 @@ def counted_flops(cached, prompt=64, more=64):
 # %%
 again, kept = counted_flops(cached=False), counted_flops(cached=True)
 display(Markdown(f"Reading everything again takes {again / 1e6:,.0f} MFLOP, with kept keys and values "
-                 f"it takes {kept / 1e6:,.0f}: {again / kept:.0f} times less. The factor grows with "
-                 "the length of the text."))
+                 f"it takes {kept / 1e6:,.0f}: {again / kept:.0f} times less. The model is run on "
+                 f"{sum(range(64, 128)):,} tokens, or on {64 + 63}, {sum(range(64, 128)) / (64 + 63):.0f} "
+                 "times fewer; scores between all pairs and logits of all positions make up the rest. The "
+                 "factor grows with the length of the text."))
 assert again > 30 * kept
+
+# %% [markdown]
+# Here are the two calls of the cache that a pass through the model makes. `begin` comes first and says which positions the $t$ new tokens
+# have. Then every layer calls `extend`: it puts the new keys and values behind the kept ones and gets all of them back. (`pads` and `mask`
+# are for texts of unequal length, which are filled up in front; `_extend`, not shown, copies into the array.)
 
 # %%
 show_source(KVCache.begin, KVCache.extend)
@@ -141,7 +148,7 @@ llama1 = minillm.Config.preset("llama1-7b")
 one = memory.kv_cache(llama1, b=1, t=1, precision=bf16)
 assert one == 2 * llama1.num_layers * llama1.num_kv_heads * llama1.head_size * 2
 of_text, of_weights = memory.kv_cache(llama1, 1, 8192, bf16), memory.weights(llama1, bf16)
-display(Markdown(f"A token takes {one / 2**20:.2f} MiB, a text of 8,192 tokens {of_text / 1e9:.1f} "
+display(Markdown(f"A token takes {one / 1e6:.2f} MB, a text of 8,192 tokens {of_text / 1e9:.1f} "
                  f"GB; the model's weights take {of_weights / 1e9:.1f} GB."))
 assert 4 * of_text > of_weights
 
@@ -205,19 +212,19 @@ show_source(by_group, stacked)
 #
 # *A key is read by $g$ heads. Which gradient does it get?*
 #
-# Think of the copies. Let $K'_i$ be the copy of the keys that query head $i$ reads, $K'_i = K_{\lfloor i/g \rfloor}$. Each copy gets its
-# gradient $dK'_i = c\, dS_i^\top Q_i$ as in lesson 4 ($c$ is the scale). A number of $K_c$ moves all $g$ copies of it, each with slope 1,
-# and the effects add (the only formula of lesson 3, again):
+# Think of the copies. Let $K'_i$ be the copy of the keys that query head $i$ reads, $K'_i = K_{\lfloor i/g \rfloor}$, and $V'_i$ that of the
+# values. Each copy gets its gradient as in lesson 4: $dK'_i = c\, dS_i^\top Q_i$, with the scale $c$, and $dV'_i = P_i^\top dY_i$. A number of
+# key head $a$ moves all $g$ copies of it, each with slope 1, and the effects add (the only formula of lesson 3, again):
 #
-# $$dK_c = \sum_{i\,:\,\lfloor i/g \rfloor = c} dK'_i \qquad\qquad dV_c = \sum_{i\,:\,\lfloor i/g \rfloor = c} dV'_i$$
+# $$dK_a = \sum_{i\,:\,\lfloor i/g \rfloor = a} dK'_i \qquad\qquad dV_a = \sum_{i\,:\,\lfloor i/g \rfloor = a} dV'_i$$
 #
 # A query is read by one head alone, so $dQ$ is as it was. It is the same sum as in the embedding, where a row's gradient
 # is the sum over the places that looked it up: whatever is used several times collects several gradients.
 #
-# With stacked rows the sum needs no line of code. Write $Q_i$ and $dS_i$ of the group under one another; then the product of the stacked
-# matrices is the sum of the products:
+# With stacked rows the sum needs no line of code. Take the first group, $i = 0, \dots, g-1$, and write its $Q_i$ and $dS_i$ under one another;
+# then the product of the stacked matrices is the sum of the products:
 #
-# $$\begin{pmatrix} dS_1 \\ \vdots \\ dS_g \end{pmatrix}^{\!\top} \begin{pmatrix} Q_1 \\ \vdots \\ Q_g \end{pmatrix} = \sum_{i=1}^{g} dS_i^\top Q_i$$
+# $$\begin{pmatrix} dS_0 \\ \vdots \\ dS_{g-1} \end{pmatrix}^{\!\top} \begin{pmatrix} Q_0 \\ \vdots \\ Q_{g-1} \end{pmatrix} = \sum_{i=0}^{g-1} dS_i^\top Q_i$$
 #
 # **Predict before you run.** Somebody takes the mean over the group instead of the sum, somebody else the first head's gradient alone. All
 # shapes are right. For which of MHA, GQA and MQA does `gradient_check` see it?
@@ -307,7 +314,7 @@ show(pictures.who_reads_whom(both, width=4.8),
 # %% [markdown]
 # At $g = n$ all heads read key head 0: MHA has become MQA. At $g = 1$ it asks for key heads that don't exist. And at Llama-3 70B it is right, by
 # accident, because $64 = 8^2$: dividing by $g$ and by $n/g$ is the same there. **An index that passes a test at one shape is not yet
-# right**; test at sizes whose square root is no whole number.
+# right**; test where the number of heads is not the square of the number of groups.
 #
 # What does it cost? A key head that nobody reads gets no gradient. Its weights are never trained, and its cache is kept for nothing. We
 # train two models on tales, one with each index.
@@ -400,8 +407,8 @@ assert wrong_loss > right_loss + 0.3
 # Take Llama-3 8B, which has 32 query heads and 8 key heads, and give it 32 and 1 as well; everything else stays.
 #
 # - **Parameters**: $W_k$ and $W_v$ are $d \times k e$; $W_q$ and $W_o$ stay $d \times h e$. The feed-forward layer and the vocabulary stay.
-# - **FLOPs**: the scores of every query head are still computed, $2e$ for each pair of query and key. Only the products with $W_k$ and $W_v$
-#   shrink.
+# - **FLOPs**: every query head still computes its scores, $2e$ for each pair of query and key, and its averages of the values, $2e$ more.
+#   Only the products with $W_k$ and $W_v$ shrink.
 # - **Cache**: in proportion to $k$.
 #
 # **Predict before you run.** In percent of MHA: the parameters, the FLOPs of a token, and the cache of GQA and MQA.
@@ -441,7 +448,7 @@ tokens = [int(10**x) for x in np.linspace(3, 7, 30)]
 device, weights = 80e9, memory.weights(llama3, bf16)
 gigabytes = {name: [memory.kv_cache(config, 1, n, bf16) / 1e9 for n in tokens]
              for name, config in kinds.items()}
-levels = {"the weights": weights / 1e9, "a device of 80 GB": device / 1e9}
+levels = {"the weights (k = 8)": weights / 1e9, "a device of 80 GB": device / 1e9}
 show(pictures.cache_sizes(tokens, gigabytes, levels),
      alt="Size of the cache over the number of tokens, both axes logarithmic: three parallel lines, "
      "MHA highest, GQA a quarter of it, MQA a 32nd. MHA crosses the size of the weights at some "
@@ -462,29 +469,28 @@ for name, config in kinds.items():
 # **Predict before you run.** The cache of GQA here is a quarter. Is the time a quarter?
 
 # %%
-def seconds(num_kv_heads, b=4, s=2048, h=16, e=128, rounds=15):
-    shape = (b, num_kv_heads, s, e)
-    keys, values = (rng.standard_normal(shape, np.float32).swapaxes(1, 2) for _ in range(2))
-    q, best = rng.standard_normal((b, 1, h, e), np.float32), np.inf
-    with blas_threads(1):
-        for _ in range(rounds):
+b, s, h, e = 4, 2048, 16, 128
+q = rng.standard_normal((b, 1, h, e), np.float32)
+caches = {k: [rng.standard_normal((b, k, s, e), np.float32).swapaxes(1, 2) for _ in range(2)] for k in (16, 4, 1)}
+measured = dict.fromkeys(caches, np.inf)
+with blas_threads(1):
+    for _ in range(40):                         # in turns, so that a busy moment of the machine meets all three
+        for k, (keys, values) in caches.items():
             start = time.perf_counter()
             attention_of_one(q, keys, values, None)
-            best = min(best, time.perf_counter() - start)
-    return best
-
-measured = {k: seconds(k) for k in (16, 4, 1)}
+            measured[k] = min(measured[k], time.perf_counter() - start)
 for k, name in ((4, "GQA"), (1, "MQA")):
     print(f"{name}, k = {k}: bytes 1/{16 // k}, time 1/{measured[16] / measured[k]:.1f}")
 
 # %% [markdown]
-# Faster, by less than the bytes. What is not shared stays: 16 query heads still need their scores, exponentials and averages. The more
-# time a machine spends waiting for memory, the closer the ratio of times comes to that of the bytes.
+# Faster, though as a rule by less than the bytes. What is not shared stays: 16 query heads still need their scores, exponentials and
+# averages. The more time a machine spends waiting for memory, the closer the ratio of times comes to that of the bytes. Other programs that use
+# the memory at the same moment change it, so expect another ratio when you run the cell again.
 
 # %% [markdown]
 # ## 8. What it costs in quality
 #
-# *If sharing were free, everybody would use one key head.*
+# *If sharing were free, everybody would use one key head. What does it cost?*
 #
 # The small model on tales again, with 8, 4 and 1 key heads, two starts each. The spread between starts says how far a difference can be
 # trusted.

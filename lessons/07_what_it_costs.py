@@ -71,7 +71,7 @@ assert claim.forward.matmul == 2 * 1024 * 128 * 344
 
 # %% [markdown]
 # `flops` is a **claim**: it only sees shapes. Claims can be wrong. So the library also **counts**: it runs the operation on arrays that
-# note every product and every sum that is made with them.
+# note every product and every sum that is made with them. (The last column of its table is the size of all arrays that were read or written.)
 
 # %%
 count = Count()
@@ -343,8 +343,9 @@ assert [f"{share:.1%}" for share in shares.values()][::2] == ["34.7%", "38.8%"]
 
 # %% [markdown]
 # The slide's 35 % is the first line, rounded. The same run has an MFU of 34.7 % or 38.8 %, by what is counted: an MFU without its
-# convention is half a number. It is also only as good as its peak. Two classic errors: another card's peak (an H100 measured against the
-# A100's 312 TFLOP/s "reaches" 104 %), and the data sheet's larger figure "with sparsity", which holds for matrices that are half zeros.
+# convention is half a number. It is also only as good as its peak. Two classic errors: another card's peak (a run at a third of an H100's
+# peak, measured against the A100's 312 TFLOP/s, "reaches" more than 100 %), and the data sheet's larger figure "with sparsity", which
+# holds for matrices that are half zeros.
 #
 # The library plans in the same way:
 
@@ -457,7 +458,7 @@ levels = {"states: 16 bytes a parameter": 16, "the lecture's 24": 24, "“80 GB 
 show(picture.memory(sizes, grow, {name: size * n / 1e9 for name, size in levels.items()}),
      alt="Two curves that rise with the tokens of a batch cross horizontal lines at 20, 30 and 99 GB; with recomputation they rise far later.")
 cross = next(n for n, size in zip(sizes, grow["activations"]) if size > 16 * one_billion.num_parameters() / 1e9)
-print(f"from {cross:,} tokens on, activations are larger than all states")
+print(f"between {cross // 2:,} and {cross:,} tokens the activations outgrow all states together")
 
 # %% [markdown]
 # So no number of bytes a parameter is right. **Recomputing** keeps only each block's input and makes the rest again in backward: much
@@ -538,6 +539,8 @@ print(f"BERT's own paper: 1,000,000 steps of 256 sequences of 512 tokens, {bert_
 assert 1850 < gpt3 / berts < 1950
 
 # %% [markdown]
+# (And BERT-base was trained on 16 TPU chips. The slide's 64 are those of BERT-large.)
+#
 # ## 12. What is a trillion tokens?
 #
 # A slide: 1 T tokens are 1.875 billion pages, 4 TB of text, and about 7,130 years of reading. **Predict before you run:** which
