@@ -81,8 +81,8 @@ print("the number of atoms in the visible universe has about 81")
 #
 # Nothing was assumed: every distribution over texts can be written so. Writing from left to right is no assumption
 # either; it is an order to multiply in. (Where texts have different lengths, the end is a token of its own, the last
-# one of each text. Then no text is the beginning of another, and the product is the probability of this text and no
-# longer one. Section 4 does so.)
+# one of each text. Then no text is the beginning of another, and the product is the probability of this very
+# text. Section 4 does so.)
 #
 # **Predict before you run.** Take the random table apart into three factors and multiply them. How large is the
 # greatest difference to the table?
@@ -185,7 +185,8 @@ text, hidden = "the cat sat on the mat and slept".split(), (1, 5)
 seen = " ".join("___" if i in hidden else word for i, word in enumerate(text))
 print(f"causal, {len(text) - 1} answers:  {' '.join(text[:-1])} -> {' '.join(text[1:])}")
 print(f"masked, {len(hidden)} answers:  {seen} -> {' '.join(text[i] for i in hidden)}")
-print(f"spans,  {len(text[2:4] + text[6:])} answers:  the cat <A> the mat <B> -> <A> {' '.join(text[2:4])} <B> {' '.join(text[6:])}")
+one, two = text[2:4], text[6:]
+print(f"spans,  {len(one + two)} answers:  the cat <A> the mat <B> -> <A> {' '.join(one)} <B> {' '.join(two)}")
 
 # %% [markdown]
 # Models for the first question are called *decoder-only* (GPT, Llama), for the second *encoder-only* (BERT), for the

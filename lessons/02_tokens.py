@@ -325,9 +325,9 @@ for name in ("llama2-7b", "llama3-8b"):
 
 # %% [markdown]
 # The first doublings make syllables and common words; the later ones ever rarer words. What it costs: two rows of $d$
-# numbers for each token, one where it is read and one where it is predicted, and a longer softmax. The last tokens are
-# so rare that their rows are hardly trained. And the gap between the curves is lesson 1's overfitting again: the
-# largest vocabularies learn this corpus by heart.
+# numbers for each token, one where it is read and one where it is predicted (some models use one row for both), and a
+# longer softmax. The last tokens are so rare that their rows are hardly trained. And the gap between the curves is lesson
+# 1's overfitting again: the largest vocabularies learn this corpus by heart.
 #
 # ## 8. Is there another way?
 #
