@@ -24,7 +24,8 @@ def hand_in(folder: Path, students: int) -> None:
     from minillm.exercises.solutions import solution
     from minillm.exercises.stubs import stub
     names = exercises.names()
-    right = {name: [solution(name)] + [judging.different_solution(*pair) for pair in judging.different_solutions() if pair[0] == name] for name in names}
+    others = judging.different_solutions()
+    right = {name: [solution(name)] + [judging.different_solution(*pair) for pair in others if pair[0] == name] for name in names}
     wrong = {name: [each.source for each in judging.wrong_submissions() if each.exercise == name] for name in names}
     chance = random.Random(0)
     for i in range(students):
@@ -71,7 +72,8 @@ def main() -> None:
     children = states["passed"] + states["failed"]
     seconds = {name: {line["student"]: line["seconds"] for line in lines if line["exercise"] == name} for name in names()}
     total = sum(sum(each.values()) for each in seconds.values())
-    print(f"{chosen.students} students × {len(names())} exercises, {chosen.workers} workers, sandbox {sandbox.best().tier}, {len(graded.failures)} failures of the grader")
+    print(f"{chosen.students} students × {len(names())} exercises, {chosen.workers} workers, sandbox {sandbox.best().tier}, "
+          f"{len(graded.failures)} failures of the grader")
     print(", ".join(f"{count:,} {state}" for state, count in states.most_common()))
     print(f"graded in {(judged - began) / 60:.1f} min (goal for 100 students on 2 cores: {GOAL / 60:.0f}), reports in {written - judged:.1f} s")
     print(f"a child that does nothing: {1000 * start:.0f} ms; {children:,} children or more: {children * start / total:.0%} of the workers' time")

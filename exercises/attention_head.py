@@ -18,7 +18,7 @@ forward returns (y, cache); the cache holds whatever your backward needs. backwa
     dK   = dSᵀ · Q / √e
 
 Under the root stands the size of the head: a query and a key of independent numbers of variance 1 have a product of variance e.
-Scores may be as large as ±100,000. What you are given must stay as it is.
+Scores may be as large as ±5,000, and e^5000 is infinite. What you are given must stay as it is.
 
 What is checked, and for how many points (each check has 5 s and 512 MB):
 

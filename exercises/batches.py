@@ -19,7 +19,7 @@ target exactly once. If the last row isn't full, its inputs are filled up with 0
     targets    9  2  7  4
                1  ignore  ignore  ignore
 
-Tokens may be numbers of 16 bits without a sign (uint16), as they are on disk. What you are given must stay as it is.
+Tokens may be numbers of 16 bits without a sign (uint16), as they are on disk; `ignore` may be negative. What you are given must stay as it is.
 
 What is checked, and for how many points (each check has 5 s and 512 MB):
 

@@ -7,14 +7,14 @@ gradient dy, the number to differentiate is
 
     f(x) = Σ dy · y           the sum over all numbers of y
 
-and its slope along one number x_i, with every other number held still, is to third order in the small step δ
+and its slope along one number x_i, with every other number held still, is, but for an error in proportion to δ²,
 
     ∂f/∂x_i ≈ (f(x_i + δ) − f(x_i − δ)) / 2δ
 
 slopes returns these for all numbers of x, as an array of x's shape. dy is drawn at random by whoever checks: with dy = (1, …, 1) the
 gradient of a softmax is exactly zero, and a backward that returns nothing but zeros would pass.
 
-relative_error(claimed, measured) compares, by the norm ‖a‖ = √(Σ a²) over all numbers of a tensor:
+relative_error(claimed, measured) compares, by the norm ‖a‖ = √(Σ a²) over all numbers of an array:
 
     error = ‖claimed − measured‖ / max(‖claimed‖, ‖measured‖)          and 0 if both are zero
 

@@ -26,7 +26,8 @@ and a shared key or value, which g heads have read, gets the sum of what they se
 
     dK_j = Σ_{i: j(i) = j} dK of head i            likewise dV_j
 
-Scores may be as large as ±100,000. What you are given must stay as it is. Loops over rows and heads are fast enough here.
+Scores may be as large as ±5,000, and e^5000 is infinite. What you are given must stay as it is. Loops over rows
+and heads are fast enough here.
 
 What is checked, and for how many points (each check has 5 s and 512 MB):
 

@@ -65,9 +65,9 @@ for expression in ("x", "x[0]", "x[0, 1]", "x[:, -1]",
 # Let $x$ have the shape $(n, d)$, that is $n$ rows of $d$ numbers, and $w$ the shape $(d, f)$. The product $y = x w$
 # has the shape $(n, f)$:
 #
-# $$y_{nj} = \sum_{i=1}^{d} x_{ni}\, w_{ij}$$
+# $$y_{rj} = \sum_{i=1}^{d} x_{ri}\, w_{ij}$$
 #
-# Row $n$ of $y$ depends on row $n$ of $x$ alone. The axis that both share, $d$, is summed away. With more leading axes
+# Row $r$ of $y$ depends on row $r$ of $x$ alone. The axis that both share, $d$, is summed away. With more leading axes
 # NumPy does the same for each row: $(b, t, d)$ times $(d, f)$ is $(b, t, f)$.
 #
 # **Predict before you run.** `x` is still $(2, 3, 4)$, and `w` is $(4, 5)$. Which of the three products below exist,
@@ -95,7 +95,9 @@ show_source(linear.forward)
 # %% [markdown]
 # Read `Float[Any, "*rows d"]` as: an array of floats (from NumPy or from a GPU), with any leading axes, the last of
 # length $d$. Equal letters in one signature mean equal lengths: the $d$ of `x` must be the $d$ of `w`. While the tests
-# run, all of this is checked at each call. `wide` and `astype` are about 16-bit numbers and change nothing here.
+# run, all of this is checked at each call. Here `b` is no axis but an array: the *bias*, one number for each output,
+# added to every row. `rows_of` folds all leading axes into one; `wide` and `astype` are about 16-bit numbers and change
+# nothing here. What is returned beside the result is for the way back (section 5).
 #
 # ## 3. What happens when two shapes differ?
 #
@@ -151,7 +153,7 @@ assert ((guesses[:, 0] - answers) ** 2).mean() == 0
 # Training a model means asking this question about millions of numbers. Let $y$ be a number computed from a number $x$.
 # The **derivative** $dy/dx$ says by how much $y$ moves for each small unit that $x$ moves. If $y$ depends on several
 # numbers, the derivative with respect to one of them, while all others stand still, is written $\partial y/\partial x$
-# and called *partial*.
+# and called *partial*. All of them together, one slope for each number, are the **gradient** of $y$.
 #
 # Real computations are chains of small steps, and for those there are two rules:
 #
@@ -206,6 +208,8 @@ show(made, alt="A graph from x to y with two paths, one direct and one through u
 #
 # $$\frac{dy}{dx} = r - x \cdot \tfrac12 (u + \varepsilon)^{-3/2} \cdot 2x = r - x^2 r^3 = r^3\,(r^{-2} - x^2) = \varepsilon\, r^3$$
 #
+# ### Is it right?
+#
 # How would you know that a gradient is right, without trusting whoever derived it? Measure it: move $x$ by a small
 # $\delta$ to both sides and look at what happens to $y$,
 #
@@ -227,15 +231,16 @@ assert abs(dx - eps * r**3) < 1e-12 and abs(dx - measured) < 1e-9
 # ## 5. How does one file of the library read?
 #
 # What you did for one number is, for a row of $d$ numbers, an operation that nearly every modern language model
-# contains: **RMSNorm**. Divide each row by its *root mean square*, then scale each of the $d$ channels by a weight
-# $w_i$ that is learnt:
+# contains: **RMSNorm**. Divide each row by its *root mean square*, then scale each of the $d$ **channels** (the
+# places in a row) by a weight $w_i$ that is learnt:
 #
 # $$r = \Big(\frac1d \sum_{j} x_j^2 + \varepsilon\Big)^{-1/2}, \qquad y_i = w_i\, x_i\, r$$
 #
 # In the library an **operation** is a file with three functions. `forward` computes $y$, and also returns a *cache*:
 # what `backward` will need, and nothing else. `backward` gets `dy`, the gradient of the final loss (whatever that is)
 # with respect to $y$, and returns the gradients with respect to each input of `forward`, in their order. `flops` says
-# what both cost. Above them stands their mathematics. Here is the whole file:
+# what both cost (section 6). Above them stands their mathematics. Here is the whole file; `xp(x)` in it is NumPy, or the
+# GPU's counterpart if `x` lies there:
 
 # %%
 from minillm.ops import rmsnorm
@@ -254,8 +259,8 @@ show_source(rmsnorm)
 # gradient of what was broadcast is a sum over the copies**.
 #
 # **The input.** Write $g_i = w_i\, dy_i$, the gradient of $x_i r$. Now $x_i$ has two kinds of paths. Directly, with
-# slope $r$, it gives $r\, g_i$. And through $r$, which every channel of the row uses: the gradient of $r$ is $\sum_j
-# g_j x_j$, and
+# slope $r$, it gives $r\, g_i$. And through $r$, which every channel of the row uses: channel $j$ computes $x_j r$, which
+# has the gradient $g_j$, and moves with $r$ at the slope $x_j$. So the gradient of $r$ is $\sum_j g_j x_j$, and
 #
 # $$\frac{\partial r}{\partial x_i} = -\tfrac12 \Big(\frac1d\sum_j x_j^2 + \varepsilon\Big)^{-3/2} \cdot \frac{2 x_i}{d} = -\frac{r^3 x_i}{d}$$
 #
@@ -263,7 +268,8 @@ show_source(rmsnorm)
 #
 # $$dx_i = r\, g_i - \frac{r^3 x_i}{d} \sum_j g_j x_j = r\,\big(g_i - x_i\, r^2\, \mathrm{mean}(g \cdot x)\big)$$
 #
-# which is the line in the docstring, and the line in the code. For $d = 1$ it is your $\varepsilon r^3$ of section 4.
+# where $\mathrm{mean}(g \cdot x) = \frac1d \sum_j g_j x_j$. That is the line in the docstring, and the line in the code.
+# For $d = 1$ and $w = dy = 1$ it is your $\varepsilon r^3$ of section 4.
 #
 # **Predict before you run.** For three rows of five channels, which shapes do `dx` and `dw` have? (A gradient has the
 # shape of what it is the gradient of.)
@@ -314,8 +320,8 @@ assert not report.ok
 # of forward's arrays and claims how many there will be. Claims can be wrong too, so the library can count what NumPy
 # really executes. `REFERENCE` is the table of all operations, and `counting` makes of it a table that counts.
 #
-# **Predict before you run.** For $3$ rows of $5$ channels: squaring each number is 15 operations, dividing is not free
-# either. Is the whole nearer to 30, 70 or 150?
+# **Predict before you run.** For 3 rows of 5 channels, squaring each number is 15 operations. Go through the formula of
+# $y$ and count the others. Is the whole nearer to 30, 70 or 150?
 
 # %%
 from minillm.cost import Count, counting
@@ -330,18 +336,20 @@ assert count.by_phase["forward"].elementwise == claimed
 
 # %% [markdown]
 # Claim and count agree to the last operation: four for each number (square, sum, times $r$, times $w$) and four for
-# each row. Lesson 7 builds on this.
+# each row (divide by $d$, add $\varepsilon$, take the root, divide 1 by it). None is part of a matrix product. Lesson 7
+# builds on this.
 #
 # ## 7. Where do all the operations meet?
 #
 # A model never imports an operation. It is handed the **table**, and calls `ops.rmsnorm.forward(x, w)`. Whoever changes
 # the table changes the model: to count, to run on a GPU, or to use the operations that *you* will write in the
 # exercises. Here is a table that tells which shapes pass through, in a real model with two layers. The input is $b = 2$
-# texts of $t = 5$ tokens.
+# texts of $t = 5$ **tokens**, the units that a text is made of (lesson 1).
 #
-# **Predict before you run.** This model has the width $d = 128$ and a vocabulary of 512 tokens. It normalises before
-# attention, before the feed-forward part, and once at the end. How many lines will be printed, and which shape do the
-# logits (a number for each possible next token) have?
+# **Predict before you run.** This model has the width $d = 128$ and a vocabulary of 512 tokens. Each layer has two
+# parts (attention and feed-forward, the matter of lessons 4 and 6) and normalises before each; the model normalises once
+# more at the end. How many rows of `rmsnorm` will be printed? And which shape do the *logits* have, a number for each
+# possible next token at each position?
 
 # %%
 def talkative(x, w, eps=1e-5):
@@ -368,7 +376,7 @@ show_notation()
 # %% [markdown]
 # The first trap deserves to be run. In one deck of the lectures, $D$ is the number of parameters and $N$ the number of
 # tokens; in all others, and in the papers, it is the other way round. The best-known formula of the field, for the
-# FLOPs $C$ of a training run with $N$ parameters and $D$ tokens, is
+# FLOPs $C$ of training a model of $N$ **parameters** (all the numbers that are learnt) on $D$ tokens, is
 #
 # $$C \approx 6 N D$$
 #
@@ -418,10 +426,11 @@ assert 6 * N * D == 6 * D * N
 # Moving one channel changes the root mean square of the whole row, and with it every output of that row.
 # </details>
 #
-# <details><summary>4. What belongs into a cache, and why not everything?</summary>
+# <details><summary>4. What belongs in a cache, and why not everything?</summary>
 #
 # What backward needs and can't cheaply make again: for RMSNorm x, w and r. Everything that is kept stays in memory from
-# the forward pass until its backward; for large models, caches are most of the memory.
+# the forward pass until its backward, and grows with the number of tokens: for large batches, caches take more memory
+# than the weights.
 # </details>
 #
 # <details><summary>5. A gradient check compares two numbers that may both be tiny. Why does it divide the difference by their size?</summary>

@@ -80,7 +80,9 @@ print("the number of atoms in the visible universe has about 81")
 # $$p(x_1 \dots x_t) = \prod_{i=1}^{t} p(x_i \mid x_{<i})$$
 #
 # Nothing was assumed: every distribution over texts can be written so. Writing from left to right is no assumption
-# either; it is an order to multiply in.
+# either; it is an order to multiply in. (Where texts have different lengths, the end is a token of its own, the last
+# one of each text. Then no text is the beginning of another, and the product is the probability of this text and no
+# longer one. Section 4 does so.)
 #
 # **Predict before you run.** Take the random table apart into three factors and multiply them. How large is the
 # greatest difference to the table?
@@ -115,12 +117,12 @@ print(300 * math.log(1 / 45))
 # $$-\log p(x_1 \dots x_t) = \sum_{i=1}^{t} -\log p(x_i \mid x_{<i})$$
 #
 # so each token has its own share in the total, its **surprise** $-\log p$: 0 for what was certain, large for what was
-# thought impossible. With the natural logarithm (the only one in this course), surprise is measured in **nats**;
-# divided by $\log 2$ it is in bits.
+# thought impossible. With the natural logarithm, which is meant by $\log$ everywhere in this course, surprise is
+# measured in **nats**; divided by $\log 2$ it is in bits.
 #
 # ## 4. Where does the text come from?
 #
-# From `minillm.data.tales`: small stories, drawn from a grammar that is part of the library. It makes as many as you
+# From `minillm.data.tales`: small stories, *tales* for short, drawn from a grammar that is part of the library. It makes as many as you
 # like, and one more thing will matter at the end of this lesson: because we know the grammar, we know the exact
 # probability of each story.
 
@@ -141,6 +143,8 @@ print(f"v = {v}: {''.join(alphabet)!r}")
 assert set("".join(others)) <= set(alphabet) and v == 45
 
 # %% [markdown]
+# ### How many questions does a text ask?
+#
 # Now the view that makes training possible: **one text is many problems.** A text of $t + 1$ tokens contains $t$
 # questions, "what comes next?", each with its answer. The inputs are the text without its last token, the targets are
 # the text without its first:
@@ -158,7 +162,9 @@ print("targets ", " ".join(alphabet[i] for i in y[0, :12]))
 print(f"{x.shape[1]:,} problems from {len(training):,} stories")
 
 # %% [markdown]
-# In the exercise you cut a batch of such problems out of a long row of tokens.
+# In training, a long row of tokens is cut into **windows** of $t$ problems, and $b$ windows side by side are a *batch*. A
+# last window that reaches beyond the end is filled up, and its targets there are marked, so that the loss leaves them out.
+# In the exercise you cut such batches.
 
 # %%
 check("batches")
@@ -171,15 +177,15 @@ check("batches")
 # - **masked**: hide some tokens (about one in seven), and ask for each of them, with the text on *both* sides in view;
 # - **span corruption**: replace whole stretches by marks, and ask for the stretches, one after the other.
 #
-# **Predict before you run.** From a text of eight tokens, how many answers does each question give a model to learn
-# from?
+# **Predict before you run.** Here is a text of eight words. Two are masked, or two stretches of two words replaced. How
+# many words are answers to learn from, in each of the three ways?
 
 # %%
 text, hidden = "the cat sat on the mat and slept".split(), (1, 5)
 seen = " ".join("___" if i in hidden else word for i, word in enumerate(text))
-print(f"causal   {' '.join(text[:-1])} -> {' '.join(text[1:])}")
-print(f"masked   {seen} -> {' '.join(text[i] for i in hidden)}")
-print(f"spans    the cat <A> the mat <B> -> <A> {' '.join(text[2:4])} <B> {' '.join(text[6:])}")
+print(f"causal, {len(text) - 1} answers:  {' '.join(text[:-1])} -> {' '.join(text[1:])}")
+print(f"masked, {len(hidden)} answers:  {seen} -> {' '.join(text[i] for i in hidden)}")
+print(f"spans,  {len(text[2:4] + text[6:])} answers:  the cat <A> the mat <B> -> <A> {' '.join(text[2:4])} <B> {' '.join(text[6:])}")
 
 # %% [markdown]
 # Models for the first question are called *decoder-only* (GPT, Llama), for the second *encoder-only* (BERT), for the
@@ -194,14 +200,19 @@ print(f"spans    the cat <A> the mat <B> -> <A> {' '.join(text[2:4])} <B> {' '.j
 pair = np.random.default_rng(1).dirichlet(np.full(9, 0.3)).reshape(3, 3)                 # p(x1 x2)
 first, second = pair.sum(1, keepdims=True), pair.sum(0, keepdims=True)                   # p(x1), p(x2)
 masked, causal = (pair / first) * (pair / second), first * (pair / first)
-print(f"masked answers: the nine products add up to {masked.sum():.2f}, causal answers: to {causal.sum():.2f}")
+print(f"the nine products of masked answers add up to {masked.sum():.2f}")
+print(f"the nine products of causal answers add up to {causal.sum():.2f}")
 assert np.isclose(masked.sum() - 1, ((pair - first * second) ** 2 / (first * second)).sum())
 
 # %% [markdown]
-# The masked answers use each dependence between the words twice. (With $a = p(x_1)$ and $b = p(x_2)$, the excess over 1
-# is $\sum (p - ab)^2 / (ab)$, as the assertion says: zero only if the words have nothing to do with each other. Expand
-# the square to see it.) A model of this kind knows a lot about texts, but it isn't a language model in the sense of
-# section 1. From here on, the question is "what comes next?".
+# The masked answers use each dependence between the words twice. How much that is: write $p$ for $p(x_1 x_2)$, $a$ for
+# $p(x_1)$ and $b$ for $p(x_2)$. The products are $(p/a)(p/b)$, and since both $p$ and $ab$ sum to 1,
+#
+# $$\sum \frac{(p - ab)^2}{ab} = \sum \frac{p^2}{ab} - 2 \sum p + \sum ab = \sum \frac{p^2}{ab} - 1 .$$
+#
+# The sum of products exceeds 1 by something that is zero only if $p = ab$ everywhere: if the words have nothing to do
+# with each other. A model of this kind knows a lot about texts, but it isn't a language model in the sense of section 1.
+# From here on, the question is "what comes next?".
 #
 # ## 6. How far do you get by looking back one token?
 #
@@ -219,17 +230,19 @@ assert np.isclose(masked.sum() - 1, ((pair - first * second) ** 2 / (first * sec
 #
 # The rows don't interfere, so look at one of them. Let $n_a = \sum_b n_{ab}$, and $q_b = n_{ab}/n_a$ the shares that
 # were counted. Claim: **the best $p$ is $q$, the shares themselves.** The proof needs one fact about the logarithm: its
-# curve lies below its tangent at 1, so $\log z \le z - 1$ for every $z > 0$, with equality only at $z = 1$. Then,
+# curve lies below its tangent at 1, so $\log z \le z - 1$ for every $z > 0$, with equality only at $z = 1$. (The
+# difference $z - 1 - \log z$ has the slope $1 - 1/z$: it falls until $z = 1$, where it is 0, and rises from there.) Then,
 # summing over the $b$ with $q_b > 0$,
 #
 # $$\sum_b q_b \log p_b - \sum_b q_b \log q_b = \sum_b q_b \log\frac{p_b}{q_b} \;\le\; \sum_b q_b \Big(\frac{p_b}{q_b} - 1\Big)
 #   = \sum_b p_b - \sum_b q_b \;\le\; 1 - 1 = 0 .$$
 #
-# No $p$ beats $q$, and equality needs $p_b = q_b$ everywhere. This inequality is named after Gibbs. Keep it in mind: it
+# (Where some $p_b$ is 0, the left side is $-\infty$.) No $p$ beats $q$, and equality needs $p_b = q_b$ everywhere. This inequality is named after Gibbs. Keep it in mind: it
 # will return at the end of the lesson, with a much larger claim.
 #
 # In the library, a counted bigram model is made by these lines. `np.add.at` adds 1 at each pair, also where pairs
-# repeat; `alpha` comes in section 8; and a target of `IGNORE` marks a place that doesn't count.
+# repeat; `alpha` comes in section 8; a target of `IGNORE` marks a place that doesn't count; and what is kept is the
+# logarithm of each probability.
 
 # %%
 show_source(minillm.Bigram.counted)
@@ -282,7 +295,7 @@ assert counted < min(rivals)
 # token is the first whose end exceeds $u$. Here is how the library does it; its models return **logits**, numbers that
 # become probabilities by $p_i = e^{z_i} / \sum_j e^{z_j}$ (this function is called softmax; lesson 3 is about it). For
 # a counted model, the logit is $\log p$. (`seen` and `penalised` are for a penalty on repetition, which stays off
-# here.)
+# here; `filtered` divides by the temperature, which comes next.)
 
 # %%
 from minillm.generation.sampling import Sampler, softmax
@@ -308,8 +321,11 @@ print(write(model, Sampler()))
 # character knows.
 #
 # **Temperature** $T$ makes a model more or less daring. The logits are divided by $T$, so each probability becomes
-# proportional to $p_i^{1/T}$: below 1 the likely gets likelier, above 1 all move together, and towards $T = 0$ only the
-# likeliest token is left.
+# proportional to $p_i^{1/T}$: below 1 the likely gets likelier, above 1 all come closer to each other, and towards
+# $T = 0$ only the likeliest token is left.
+#
+# **Predict before you run.** One token is four times as likely as another. How many times as likely is it at $T = 0.5$,
+# and at $T = 2$? Compare with the space and the `r` below.
 
 # %%
 logits = model(np.array([[ids["a"]]]))[0, -1]
@@ -321,10 +337,15 @@ for T in (0.5, 1, 2):
 show(language.choices(table, "what comes after an a"),
      alt="Bars of the eight likeliest characters after an a, at three temperatures. "
          "At 0.5 the first tower above the rest, at 2 all are close.")
+for name, p in table.items():
+    print(f"{name}: after an a, a space is {p[' '] / p['r']:.1f} times as likely as an r")
 for T in (0.2, 3):
     print(f"T = {T}: {write(model, Sampler(temperature=T), 90)!r}")
 
 # %% [markdown]
+# Every ratio of two probabilities is raised to the power $1/T$: squared at $T = 0.5$, its root taken at $T = 2$. With a
+# low temperature the model repeats the little it is sure of; with a high one it writes what it hardly believes.
+#
 # ## 8. How good is a model?
 #
 # By its loss on texts that it hasn't seen: the mean surprise of the right next token. It is also called
@@ -352,17 +373,18 @@ for name, each in (("careless", careless), ("bigram", model)):
 # ### The pair that was never seen
 #
 # **Predict before you run.** Now count only the first 10 stories instead of 2,000. On those 10 themselves, is the loss
-# higher or lower than before? And on the others?
+# higher or lower than that of the model that counted all? And on the others?
 
 # %%
 few_x, few_y = problems(training[:10])
 few = minillm.Bigram.counted(few_x, few_y, v)
-on_few, on_others = few.forward(few_x, few_y)[0], few.forward(other_x, other_y)[0]
-print(f"on the 10 stories {on_few:.3f}, on others {on_others:.3f}")
-assert math.isinf(on_others)
+for name, each in (("2,000 counted", model), ("10 counted", few)):
+    on_few, on_others = each.forward(few_x, few_y)[0], each.forward(other_x, other_y)[0]
+    print(f"{name:15} on the 10 stories {on_few:.3f}, on others {on_others:.3f}")
+assert math.isinf(on_others) and on_few < model.forward(few_x, few_y)[0]
 
 # %% [markdown]
-# Lower where it counted, and infinite elsewhere: a single pair that never occurred in the 10 stories has the
+# Lower where it counted, where even the model that knows all 2,000 does worse, and infinite elsewhere: a single pair that never occurred in the 10 stories has the
 # probability 0, and $-\log 0 = \infty$. Never say never. The oldest remedy is to add a little $\alpha$ to every count:
 #
 # $$p_{ab} = \frac{n_{ab} + \alpha}{n_a + \alpha v}$$
@@ -429,7 +451,8 @@ def surprises(tables, text):
 # Count with two amounts of text, 100 stories and 2,000, up to a memory of 12 characters.
 #
 # **Predict before you run.** Draw four curves over the memory, from 0 to 12: for each amount of text, the loss on the
-# counted stories and on others. Which fall all the way, and which turn?
+# counted stories and on others. Which fall all the way, and which turn? (The dashed line is the
+# matter of section 10.)
 
 # %%
 exact = np.array([tales.score(text) for text in others])                 # of section 10
@@ -449,7 +472,7 @@ show(language.memory(curves, tales.entropy().per_byte),
          "other tales turns upwards half way; with 2,000 it goes on falling. The losses on counted tales "
          "fall throughout. A dashed line marks the entropy, below all of them.")
 for label, (_, losses) in curves.items():
-    print(f"{label}: best on others with a memory of {losses.argmin()}, {losses.min():.3f} nats per byte")
+    print(f"{label}: best with a memory of {losses.argmin()}, {losses.min():.3f} nats per byte")
 assert curves["100 tales counted"][1].argmin() < 12
 
 # %% [markdown]
@@ -490,20 +513,25 @@ show(language.surprise(story, {f"memory {m}": nats[m, :len(story)] for m in (1, 
 # $$H(q, p) \;\ge\; H(q) = \sum_x q(x)\,\big(-\log q(x)\big), \qquad H(q, p) - H(q) = \sum_x q(x) \log \frac{q(x)}{p(x)} \ge 0 .$$
 #
 # $H(q)$ is the **entropy** of the source: its real, unavoidable uncertainty. The difference is called the
-# **Kullback-Leibler divergence**; let us call it the *gap*. For English nobody knows $H(q)$. For the tales we do:
+# **Kullback-Leibler divergence**; let us call it the *gap*. For English nobody knows $H(q)$. For the tales it can
+# be computed as exactly as you like: the grammar knows the probabilities of all its choices, so draw many tales, add up
+# the entropies of the choices made in each, and take the mean. The ± is the *standard error*: how far a mean of so many
+# typically lies from the true one.
 
 # %%
 known = tales.entropy()
 ratio = by_story[2000][:, 12].sum() / exact.sum()
 print(f"a tale holds {known.per_tale:.2f} ± {known.error:.2f} nats: as uncertain as a choice")
 print(f"among {math.exp(known.per_tale):.2g} equally likely ones. That is {known.per_byte:.4f} nats per byte.")
-print(f"The story in the last picture: exactly {tales.score(others[0]):.2f} nats.")
+print(f"The whole story that begins in the last picture: exactly {tales.score(others[0]):.2f} nats.")
 print(f"2,000 counted stories, with a memory of 12, pay {ratio:.1f} times what they must.")
 
 # %% [markdown]
 # So the dashed line in the picture was not drawn by hand, and the distance to it is what better models can still gain.
 #
-# **How sure is such a number?** It was measured on 200 stories. Some are easy and some are hard, so the loss wobbles
+# ### How sure is such a number?
+#
+# It was measured on 200 stories. Some are easy and some are hard, so the loss wobbles
 # with the luck of the draw. For each story, subtract what the *exact* distribution pays for it: then luck that hits
 # both is gone. `minillm.data.gap` does this, with the error of a ratio of sums.
 #
@@ -531,10 +559,12 @@ for name, nats in models.items():
 # one goes up and down with the truth, and its gap is known far better than its loss. (Why $\log 2$: $p \ge \tfrac12 q$,
 # so $-\log p \le -\log q + \log 2$.) This is how `minillm demo` judges the model that it trains.
 #
-# **Below the floor?** The inequality holds for the *expected* loss on *new* texts. A model that learns its training
+# ### Below the floor?
+#
+# The inequality holds for the *expected* loss on *new* texts. A model that learns its training
 # text by heart gets below the floor there, and that is no merit. **Predict before you run.** A model gives each of the
-# first 100 stories the probability $1/100$, and all others 0. What is its loss per byte on those 100, and on the
-# others?
+# first 100 stories the probability $1/100$, and all others 0. What is its loss per byte on those 100 (section 4
+# says how long 2,000 stories are), and on the others?
 
 # %%
 by_heart = 100 * math.log(100) / sum(len(text.encode()) for text in training[:100])
@@ -544,7 +574,7 @@ assert by_heart < known.per_byte
 assert not set(others) & set(training[:100])
 
 # %% [markdown]
-# A training loss below the entropy is not a good model but a proof of memorising. Where the entropy isn't known, only
+# A training loss clearly below the entropy is not a good model but a proof of memorising. Where the entropy isn't known, only
 # texts that were never trained on tell the difference.
 #
 # ## Exercises
@@ -574,8 +604,9 @@ assert not set(others) & set(training[:100])
 #
 # <details><summary>4. With the temperature at 0.5, does a model's loss on other texts get better?</summary>
 #
-# Usually not. The model was fitted so that its probabilities at temperature 1 suit the text. Sharpened, it is more
-# often surprised by much. Samples may look better all the same, because unlikely choices are rare in them.
+# Usually not. The model was fitted so that its probabilities at temperature 1 suit the text. Sharpened, it is
+# surprised all the more where the unlikely comes. Samples may look better all the same, because unlikely choices are
+# rare in them.
 # </details>
 #
 # <details><summary>5. Somebody reports a loss on tales of 0.05 nats per byte. What do you ask?</summary>

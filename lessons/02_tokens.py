@@ -106,7 +106,8 @@ for name, units in cuts.items():
 # as many tokens, thirty-six times the work. Much of that work would go into spelling.
 #
 # And which characters? Unicode has more than 150,000, most of them rare. There is a finer unit with a small, complete
-# vocabulary: the **byte**. The encoding UTF-8 writes every character as one to four bytes, of which there are 256.
+# vocabulary: the **byte**. The encoding UTF-8 writes every character as one to four bytes, and there are
+# only 256 different ones.
 #
 # **Predict before you run.** How many bytes do these four characters take?
 
@@ -163,8 +164,7 @@ for merge in range(1, 5):
     print("   ", "|".join("·".join(parts) for parts in split.values()).replace(" ", "␣"))
 
 # %% [markdown]
-# After four merges, `low` and `er` exist, and `lower` is a token or nearly one: units that look like parts of language,
-# found by counting alone. Write one such step yourself, before you look at ours in the cell after it.
+# After four merges, `low`, `er` and `lower` are tokens: units that look like parts of language, found by counting alone. Write one such step yourself, before you look at ours in the cell after it.
 
 # %%
 check("bpe_merge")
@@ -228,7 +228,7 @@ show(tokens.tree(" flowers", joins_of(" flowers", merges)),
 tokenizer = minillm.Tokenizer.train(training, vocab_size=2048, processes=1)
 nasty = "naïve café\t\r\n  分词 😀👍🏽 \x00 don't ١٢٣ ﬁ"
 ids = tokenizer.encode(nasty)
-print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens, and back: the same text")
+print(f"{len(nasty)} characters, {len(nasty.encode())} bytes, {len(ids)} tokens; back: the same text")
 assert tokenizer.decode(ids) == nasty
 
 # %%
@@ -241,7 +241,10 @@ check("bpe_encode")
 # would each be learnt anew. So a **pattern**, a regular expression, cuts the text first, and merges stay inside the
 # pieces. The pattern is part of the tokenizer, as much as the merges.
 #
-# **Predict before you run.** How does the pattern of GPT-4 cut this line? Where do the spaces go?
+# Here are four patterns: one that cuts at white space alone, and those of GPT-2, GPT-4 and Qwen 2.
+#
+# **Predict before you run.** Where would you cut this line, so that no token has to be learnt twice? To which side does
+# the space between two words go, and what becomes of three spaces, of `12345` and of `Don't`?
 
 # %%
 def shown(parts):
@@ -253,9 +256,9 @@ for name in ("whitespace", "gpt2", "gpt4", "qwen2"):
     print(f"{name:12}{shown(Pattern(name).split(line))}")
 
 # %% [markdown]
-# A space belongs to the word after it, so ` dogs` in the middle of a sentence is one token, and other than `dogs` at a
-# beginning. Of a run of spaces, all but the last stay together. The patterns differ most in numbers; section 9 comes
-# back to that.
+# A space belongs to the word after it, so ` dogs` in the middle of a sentence is a piece of its own, and another one than
+# `dogs` at the beginning of a text. Of a run of spaces, all but the last stay together. The patterns differ most in
+# numbers (two of them leave the space before a number alone); section 9 comes back to that.
 #
 # ## 6. How can it be fast?
 #
@@ -264,7 +267,7 @@ for name in ("whitespace", "gpt2", "gpt4", "qwen2"):
 # pair and the list of its places, and a merge visits those places alone.
 #
 # **Predict before you run.** Both learn the same merges from the same pieces. By what factor is the second faster, for
-# 25, 50 and 100 merges? Does the factor stay the same?
+# 10, 30 and 90 merges? Does the factor stay the same?
 
 # %%
 corpus_pieces = Counter(piece for topic in training for piece in Pattern("gpt4").split(topic))
@@ -277,9 +280,9 @@ def seconds(learn, merges):
     return time.perf_counter() - start, found
 
 
-for number in (25, 50, 100):
+for number in (10, 30, 90):
     slow, plain = seconds(naive.train_bpe, number)
-    fast, (vocabulary, _) = min(seconds(bpe.train, number) for _ in range(3))
+    fast, (vocabulary, _) = min((seconds(bpe.train, number) for _ in range(3)), key=lambda run: run[0])
     assert vocabulary[256:] == [left + right for left, right in plain]
     print(f"{number:>3} merges: the same tokens, {slow / fast:.0f} times as fast")
 
@@ -318,7 +321,7 @@ for name in ("llama2-7b", "llama3-8b"):
     config = minillm.Config.preset(name)
     rows = 2 * config.vocab_size * config.d_model                    # embedding and output layer
     share = rows / config.num_parameters()
-    print(f"{name}: {config.vocab_size:,} tokens take {share:.1%} of its {config.num_parameters():,} parameters")
+    print(f"{name}: {config.vocab_size:,} tokens take {share:.1%} of all its parameters")
 
 # %% [markdown]
 # The first doublings make syllables and common words; the later ones ever rarer words. What it costs: two rows of $d$
@@ -351,7 +354,9 @@ assert naive.encode_unigram("undoes", scores) == ["un", "does"]
 # %% [markdown]
 # Few tokens win, since each factor is smaller than 1, unless they are very rare. A long word has too many ways to try
 # them all. But the best way to the *end* consists of the best way to some earlier place and one more token. So go
-# through the word from left to right and remember the best way to each place: **Viterbi's algorithm**.
+# through the word from left to right and remember the best way to each place: **Viterbi's algorithm**. In the library's
+# code, `edges` lists the tokens that end at a place: where each begins, its id, and the logarithm of its $p_i$; a product
+# of probabilities is a sum of logarithms.
 
 # %%
 from minillm.tokenizer.unigram import Unigram
@@ -370,8 +375,9 @@ show_source(Unigram.encode_piece)
 # *expectation-maximisation*.
 #
 # **Claim: the likelihood of the text never falls.** Let $w$ occur $n_w$ times; the log-likelihood is $L(p) = \sum_w n_w
-# \log \sum_s P(s)$. With *any* shares $q_w(s)$ that sum to 1, write $\sum_{s'} P(s') = P(s)/r_w(s)$, where $r_w(s)$ is
-# the share that $P$ itself would give to $s$. Take logarithms and average over $q_w$:
+# \log \sum_s P(s)$, where $s$ runs over all ways to write $w$. With *any* shares $q_w(s)$ that sum to 1, write $\sum_{s'}
+# P(s') = P(s)/r_w(s)$, where $r_w(s)$ is the share that $P$ itself would give to $s$. Take logarithms and average over
+# $q_w$:
 #
 # $$L(p) = \underbrace{\sum_w n_w \sum_s q_w(s) \log P(s)}_{\text{A}} \;-\; \underbrace{\sum_w n_w \sum_s q_w(s) \log r_w(s)}_{\text{B}}$$
 #
@@ -379,6 +385,8 @@ show_source(Unigram.encode_piece)
 # sum over tokens, A is $\sum_i c_i \log p_i$, and by Gibbs' inequality it is largest at $p_i = c_i/\sum_j c_j$, which
 # is the M step. *Part B falls, or stays*: before the move $r = q$, where $\sum_s q \log r$ is as large as it can be,
 # again by Gibbs. So the difference cannot fall.
+#
+# **Predict before you run.** Five words, and every part of each may be a token. Which tokens will be likeliest in the end?
 
 # %%
 tiny = {"low": 5, "lower": 2, "newest": 6, "widest": 3, "slow": 4}
@@ -444,11 +452,12 @@ show(tokens.kinds({name: report.compression(each, kinds) for name, each in learn
      alt="Bars of bytes per token for five kinds of text. English and Python are well above one, Python "
          "highest with code in the corpus; numbers are just above one, and Chinese is at one.")
 chinese = report.KINDS["Chinese"].strip()
-print(f"{len(chinese)} Chinese characters cost {len(tokenizer.encode(chinese))} tokens")
+cost, english = len(tokenizer.encode(chinese)), len(tokenizer.encode(kinds["English"]))
+print(f"{len(chinese)} Chinese characters cost {cost} tokens; English that says the same costs {english}")
 for name, each in learnt.items():
     assert report.bytes_per_token(each, chinese) < 1.01, "this text had no Chinese in it"
-by_code, by_english = (report.bytes_per_token(learnt[name], kinds["Python"]) for name in ("code", "English"))
-assert by_code > 1.2 * by_english
+on_python = {name: report.bytes_per_token(each, kinds["Python"]) for name, each in learnt.items()}
+assert on_python["code"] > 1.2 * on_python["English"]
 
 # %% [markdown]
 # The vocabulary learnt from code is the best one for code, and no worse for English: names and comments are English
@@ -456,8 +465,8 @@ assert by_code > 1.2 * by_english
 #
 # ### Chinese
 #
-# Neither text contained any, so not one merge fits: every character costs its three bytes. The same content is several
-# times as long as in English, costs several times as much, and fills the model's window sooner. Nothing about Chinese
+# Neither text contained any, so not one merge fits: every character costs its three bytes. So a text that is short
+# on paper costs many more tokens than its English counterpart, and fills the model's window sooner. Nothing about Chinese
 # is to blame. Add a few Chinese sentences to the text (repeated, so that they count), without making the vocabulary
 # larger:
 
@@ -473,7 +482,8 @@ for kind in ("Chinese", "English", "Python"):
 print(shown(report.visible(mixed.tokens[i]) for i in mixed.encode(chinese[:12])))
 
 # %% [markdown]
-# The characters that were learnt are now one token each, and some pairs too. The others pay a little, because the
+# Frequent characters are now one token each, and so are groups of two to four. Others are still cut into bytes (the `\x`
+# parts), although they were in the text: there was no place left for them. And the other languages pay a little, since the
 # places in a vocabulary are limited: **languages compete for them**, and whoever chooses the training text decides who
 # pays. (The sentences were written for this lesson and share most of their characters with the test line; it shows the
 # mechanism, not what real Chinese would gain.)
@@ -481,7 +491,7 @@ print(shown(report.visible(mixed.tokens[i]) for i in mixed.encode(chinese[:12]))
 # ### Code
 #
 # **Predict before you run.** Four levels of indentation are 16 spaces. How many tokens are they for the vocabulary
-# learnt from running English, and for the one learnt from code?
+# learnt from the English manual (in which section 1 made all white space single spaces), and for the one learnt from code?
 
 # %%
 line = " " * 16 + "return self.cache[piece]"
@@ -490,6 +500,9 @@ for name in ("English", "code"):
     print(f"{name:8} {shown(report.visible(each.tokens[i]) for i in each.encode(line))}")
 
 # %% [markdown]
+# Where no run of spaces was ever seen, each space is a token; where code was, 15 of them are one. In both, the last space
+# belongs to the word.
+#
 # ### Numbers
 #
 # **Predict before you run.** How do the patterns of three well-known models cut a number of seven digits, and the same
@@ -522,8 +535,8 @@ for name, (share, epochs, size) in sources.items():
     print(f"{name:14} {size / (share / 100 * 1.4e12 / epochs):.2f} bytes per token")
 
 # %% [markdown]
-# So "about 4 bytes per token" is web English; the books and the encyclopedia, in many languages, the code and the
-# formulas need more tokens. With it, a claim from the lectures can be checked: a trillion tokens are 4 TB of text,
+# So "about 4 bytes per token" is web English; code, formulas and an encyclopedia in twenty languages have shorter
+# tokens. (So have the books, and the table doesn't say why.) With such a number, a claim from the lectures can be checked: a trillion tokens are 4 TB of text,
 # 1.875 billion pages, or 7,130 years of reading. It takes 4 bytes and $\tfrac34$ of a word per token, 400 words on a
 # page, and a reader of 200 words a minute who never sleeps:
 

@@ -106,7 +106,8 @@ show_source(linear.forward, linear.backward)
 # ### What one slide says
 #
 # A lecture slide gives all gradients of a linear layer one shape: that of its output, $B \times H_2$ (in our letters $b \times f$). We
-# try it for three sizes. To update a weight we subtract a multiple of its gradient, so the two shapes have to agree.
+# try it for three sizes. To update a weight we subtract a multiple of its gradient (`lr`, the learning rate, times it), so the two
+# shapes have to agree.
 
 # %%
 print("  b  d  f   of dw, truly   on the slide   the update w − lr · dw")
@@ -126,7 +127,7 @@ print(f"its gradient has {truly / 1e6:,.0f} million numbers; of the slide's shap
       f"{slide / 1e6:,.0f} million, {4 * slide / 1e9:,.0f} GB in float32.")
 
 # %% [markdown]
-# The slide's shape is right only where the batch has as many rows as the layer has inputs. There the mistake costs more than an error
+# For $dw$ the slide's shape is right only where the batch has as many rows as the layer has inputs. There the mistake costs more than an error
 # message, because there is none: with $b = d$ the product $x\,dy$, without the transpose, has the right shape too, and wrong numbers. A
 # shape can refute a gradient, it can't confirm one. For that we need a measurement.
 
@@ -140,7 +141,8 @@ print(f"its gradient has {truly / 1e6:,.0f} million numbers; of the slide's shap
 #
 # $$\text{one-sided:}\quad \frac{F(x + \delta) - F(x)}{\delta} \qquad\qquad \text{central:}\quad \frac{F(x+\delta) - F(x-\delta)}{2\delta}$$
 #
-# How good are they? Taylor's formula around $x$ says
+# How good are they? Near $x$ a smooth function is nearly the polynomial that has the same value, slope and higher derivatives at $x$;
+# this is Taylor's formula:
 #
 # $$F(x \pm \delta) = F(x) \pm \delta F'(x) + \tfrac{\delta^2}{2} F''(x) \pm \tfrac{\delta^3}{6} F'''(x) + \dots$$
 #
@@ -185,7 +187,10 @@ assert 1e-7 < best < 1e-4
 
 # %% [markdown]
 # Right of its lowest point each curve is a straight line, of slope 2 for the central way and 1 for the one-sided: the term that Taylor's
-# formula left over. Left of it there is only noise: rounding.
+# formula left over. Left of it there is only rounding: noise that grows as $\delta$ shrinks, as $u\,|F|/\delta$ does. Where $1 + \delta$ is
+# rounded to 1, nothing moves, and the error is 100 %: the flat part of the float32 curve.
+#
+# ### From an array to one number
 #
 # An operation gives an array, not one number. So we make one number of it, in the way in which a model would: multiply by an upstream
 # gradient $dy$ and sum, $\mathcal L = \sum_j dy_j\, y_j$. Its slope along $x_i$ is $\sum_j dy_j\, \partial y_j/\partial x_i$: the formula
@@ -208,13 +213,16 @@ measured = slopes(lambda: (dy * linear.forward(x, w, beta)[0]).sum(), w)
 print("claimed dw\n", dw, "\nmeasured dw\n", measured, sep="")
 
 # %% [markdown]
+# ### How equal is equal?
+#
 # Two numbers that were found in different ways are never equal to the last digit. We call a gradient right if the two arrays differ, as
-# vectors, by no more than a millionth of their length:
+# vectors, by no more than a millionth of their length, $\lVert a \rVert = \sqrt{\sum_i a_i^2}$:
 #
 # $$\lVert \text{claimed} - \text{measured} \rVert \;\le\; 10^{-6} \cdot \max(\lVert\text{claimed}\rVert, \lVert\text{measured}\rVert)$$
 #
-# The bound must be *relative*. Gradients can be tiny, and then an absolute bound is met by anything, also by zeros. **Predict:** does
-# `np.allclose`, with a tolerance that looks strict, see a difference between the true gradient of a small layer and an array of zeros?
+# The bound must be *relative*. Gradients can be tiny, and then an absolute bound is met by anything, also by zeros. **Predict before
+# you run.** A layer has inputs and upstream gradients of about 0.001. Does `np.allclose`, with a tolerance that looks strict, see a
+# difference between its true $dw$ and an array of zeros?
 
 # %%
 small_x, small_dy = 1e-3 * x, 1e-3 * dy
@@ -225,11 +233,10 @@ print("relative difference:                ", np.linalg.norm(nothing - true) / n
 assert np.allclose(nothing, true, atol=1e-5)
 
 # %% [markdown]
-# A gradient that is 100 % wrong passes. This has happened in real projects: a wrong gradient for the keys of attention stood for months,
-# because weights were small and the tolerance was absolute. So: inputs of order 1, float64, and a relative bound.
+# A gradient that is 100 % wrong passes. A freshly made model is such a case: its weights are small, and so are many of its gradients. So: inputs of order 1, float64, and a relative bound.
 #
 # `minillm.gradient_check` does what we did, for every array of an operation (or for every parameter of a whole model), and prints
-# its verdict. Beside it the same for the product without the transpose, which had the right shape.
+# its verdict. Below it stands the same for the product without the transpose, which had the right shape.
 
 # %%
 report = minillm.gradient_check(linear, x, w, beta)
@@ -259,7 +266,8 @@ check("linear")
 #
 # *If one logit grows, what happens to all the probabilities?*
 #
-# A softmax makes probabilities from any row of numbers $x_1 \dots x_v$, the **logits**:
+# A softmax makes probabilities from any row of numbers $x_1 \dots x_v$, the **logits** (lesson 1 called them $z$; here $x$ is whatever goes
+# into an operation, $y$ whatever comes out):
 #
 # $$y_j = \frac{e^{x_j}}{Z}, \qquad Z = \sum_i e^{x_i}$$
 #
@@ -318,8 +326,9 @@ show_source(softmax.forward, softmax.backward)
 # %% [markdown]
 # One line of `forward` was not in our mathematics: the largest logit $m$ is subtracted first. It changes nothing, since
 # $e^{x_j - m} / \sum_i e^{x_i - m}$ has the factor $e^{-m}$ above and below. But $e^{1000}$ is beyond every float64, and $e^{0}$ is not.
+# (The two `where` guard rows that consist of −∞ alone.)
 #
-# **Predict:** what does the formula without $m$ give for the logits 1000 and 999?
+# **Predict before you run.** What does the formula without $m$ give for the logits 1000 and 999?
 
 # %%
 x = np.array([1000.0, 999.0])
@@ -348,7 +357,8 @@ check("softmax")
 # sum is a constant, and again all slopes vanish.
 #
 # **Predict before you run.** Here are two wrong backwards for the softmax: one returns nothing but zeros, one forgets the factor $y_i$ in
-# front of the bracket. Which of them passes with ones, which with random numbers?
+# front of the bracket. Which of them passes with ones, which with random numbers? (With ones both sides are zero but for rounding, and
+# rounding can't be measured against itself. So where the slopes are smaller than 1, this cell asks for a difference below $10^{-6}$.)
 
 # %%
 def forgets_y(dy, cache):
@@ -442,10 +452,11 @@ print(f"sum of the gradient: {dx.sum():.1e}")
 # The target is pushed up (the step goes against the gradient), each other word is pushed down by as much as it was believed in. The pushes
 # balance. No entry leaves the interval from −1 to 1, so no single token can throw the model far, however large the loss.
 #
-# For $n$ tokens the loss is the mean, so every row's gradient is divided by $n$. Targets of −100 are left out, and get zeros.
+# For $n$ tokens the loss is the mean, so every row's gradient is divided by $n$. Targets of −100 (lesson 1's `IGNORE`) are left out, and
+# get zeros.
 #
-# Why does the library have one operation for both, and not a softmax and a logarithm after it? **Predict:** logits 0 and 1000, and the
-# target is the first. The true loss is 1000.
+# Why does the library have one operation for both, and not a softmax and a logarithm after it? **Predict before you run.** The logits
+# are 0 and 1000, and the target is the first, so the true loss is 1000. What does a logarithm make of the softmax's output?
 
 # %%
 x, target = np.array([[0.0, 1000.0]]), np.array([0])
@@ -454,6 +465,11 @@ with np.errstate(divide="ignore"):
 print("log Z − x_target:   ", cross_entropy.forward(x, target)[0][0])
 x, targets = rng.standard_normal((6, 5)), np.array([1, 4, -100, 0, 0, 3])
 assert minillm.gradient_check(cross_entropy, x, targets, output=lambda y: y[0]).ok
+
+# %% [markdown]
+# In the library's backward, `lse` is $\log Z$ of each row, so `np.exp(x - lse)` is $p$; a later line subtracts the onehot, and the last but
+# one divides by $n$. `label_smoothing` and `z_loss` are additions to the loss that are 0 here. Because of them `forward` returns two
+# numbers: the loss with its additions, and the plain one for reports.
 
 # %%
 show_source(cross_entropy.backward)
@@ -495,7 +511,7 @@ check("embedding")
 # %% [markdown]
 # ## 8. The trained bigram is the counted one
 #
-# *Lesson 1 counted pairs of letters. Does gradient descent find the same probabilities?*
+# *Lesson 1 counted pairs of characters. Does gradient descent find the same probabilities?*
 #
 # Give every letter $a$ a row of logits $w_a$, one for each letter that could follow, so $p(\cdot \mid a) = \mathrm{softmax}(w_a)$. The
 # model is an embedding and a cross-entropy: you have derived all of it. The gradient of row $a$ collects one $p - \mathrm{onehot}$ for
@@ -503,9 +519,10 @@ check("embedding")
 # up to the counts of what followed:
 #
 # $$dw_{a} = \frac1n \sum_{i\,:\,\mathrm{id}_i = a} \big(p(\cdot\mid a) - \mathrm{onehot}_i\big)
-# = \frac{n_a}{n}\,\big(p(\cdot\mid a) - \mathrm{share}(\cdot \mid a)\big), \qquad \mathrm{share}(c \mid a) = \frac{\mathrm{count}(ac)}{n_a}$$
+# = \frac{n_a}{n}\,\big(p(\cdot\mid a) - \mathrm{share}(\cdot \mid a)\big), \qquad \mathrm{share}(b \mid a) = \frac{\mathrm{count}(ab)}{n_a}$$
 #
-# It vanishes exactly when $p(c \mid a)$ is the share that was counted. So that is where descent comes to rest. First we test the formula:
+# It vanishes exactly when $p(b \mid a)$ is the share that was counted, for every next letter $b$. So that is where
+# descent comes to rest. First we test the formula:
 
 # %%
 from minillm.data import tales
@@ -566,6 +583,8 @@ assert farthest["a rate for each row"] < 0.02
 #
 # For two neighbouring letters, counting was easier. For a whole text before the next letter, nothing can be counted, because almost every
 # text appears once. Gradients still work. What is missing is an operation that looks at the whole text: the next lesson's.
+#
+# Here is the model of this section as the library has it, a look-up and a loss:
 
 # %%
 show_source(minillm.Bigram.forward, minillm.Bigram.backward)
@@ -602,7 +621,7 @@ show_source(minillm.Bigram.forward, minillm.Bigram.backward)
 # a δ near 1e-5.
 # </details>
 #
-# <details><summary>4. An RMSNorm (lesson 6) divides a row by its root mean square, and shifts nothing. Is its gradient zero for an upstream
+# <details><summary>4. An RMSNorm (lesson 0) divides a row by its root mean square, and shifts nothing. Is its gradient zero for an upstream
 # of ones?</summary>
 #
 # No: the *sum* of its output isn't a constant; the sum of its *squares* is (almost). The upstream under which its gradient vanishes is

@@ -10,10 +10,12 @@ import tyro
 GRADER_FAILED = 75                               # what a shell takes for "try again later"
 
 
-def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster: Path | None = None, out: Path = Path("grades"), assignment: int | None = None,
-          secret: Path | None = None, require_sandbox: str | None = None, workers: int | None = None, regrade: tuple[str, ...] = (),
-          variants: bool = False, overrides: Path | None = None, late: Path | None = None, due: str | None = None, earlier: tuple[Path, ...] = (),
-          gradescope_zip: Path | None = None, gradescope_visibility: Literal["visible", "hidden", "after_due_date", "after_published"] = "visible", gradescope_leaderboard: bool = False) -> int:
+def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster: Path | None = None, out: Path = Path("grades"),
+          assignment: int | None = None, secret: Path | None = None, require_sandbox: str | None = None, workers: int | None = None,
+          regrade: tuple[str, ...] = (), variants: bool = False, overrides: Path | None = None, late: Path | None = None, due: str | None = None,
+          earlier: tuple[Path, ...] = (), gradescope_zip: Path | None = None,
+          gradescope_visibility: Literal["visible", "hidden", "after_due_date", "after_published"] = "visible",
+          gradescope_leaderboard: bool = False) -> int:
     """Grade one submission, or the folder with those of a class.
 
     minillm grade alice.zip: one submission; the report lies in grades/students/
@@ -55,14 +57,15 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
     from ..arrays import num_threads
     from ..grading.classes import board, journal, run
     from ..grading.reports import folder, gradescope
+    from ..grading.reports.page import plain
     if gradescope_zip:
         told = gradescope.make(gradescope_zip, assignment, secret, late, require_sandbox, gradescope_visibility, gradescope_leaderboard, variants)
         print(told)
         return 0
     if place is None:
         raise ValueError("Name a submission, or the folder of a class: minillm grade submissions --roster roster.csv.")
-    settings = run.Settings(out, roster, assignment, secret, overrides, late, due, num_threads() if workers is None else workers, require_sandbox, regrade,
-                            variants)
+    settings = run.Settings(out, roster, assignment, secret, overrides, late, due, num_threads() if workers is None else workers,
+                            require_sandbox, regrade, variants)
     screen = board.Screen(board.Board())
     signal.signal(signal.SIGTERM, stopped)
     try:
@@ -73,10 +76,10 @@ def grade(place: Annotated[Path | None, tyro.conf.Positional] = None, /, roster:
     finally:
         screen.close()
     shown = folder.write(out, graded, journal.attempts([out / "journal.jsonl", *(each / "journal.jsonl" for each in earlier)]))
-    print(summary(graded))
+    print(plain(summary(graded)))
     print("See " + ", ".join(map(str, shown)))
     if graded.failures:
-        print(failed(graded), file=sys.stderr)
+        print(plain(failed(graded)), file=sys.stderr)
     return GRADER_FAILED if graded.failures else 0
 
 
@@ -97,8 +100,9 @@ def summary(graded) -> str:
             lines.append(f"  {exercise.name:<20}{number(exercise.points):>5} of {number(exercise.possible):<5} {marks}")
         return "\n".join(lines)
     found = graded.found
-    lines.append(f"{len(graded.results)} students: {len(graded.results) - len(found.missing) - len(found.refused)} graded, {len(found.refused)} refused, "
-                 f"{len(found.missing)} handed nothing in; {graded.judged:,} checks judged now, the others were in the journal")
+    read = len(graded.results) - len(found.missing) - len(found.refused)
+    lines.append(f"{len(graded.results)} students: {read} graded, {len(found.refused)} refused, {len(found.missing)} handed nothing in; "
+                 f"{graded.judged:,} checks judged now, the others were in the journal")
     lines += [f"  refused: {each.student}: {each.refused}" for each in found.refused]
     lines += [f"  not graded: {name}: {why}" for name, why in found.strangers]
     if found.missing:

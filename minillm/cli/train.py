@@ -75,6 +75,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         raise ValueError("Your own operations are NumPy's, so they run on the CPU: leave out --device cuda, or leave out --ops.")
     students = None if ops is None else whose(recipe, ops)
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
+
     def meter() -> Meter:
         return Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
 
@@ -83,11 +84,13 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
         outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
     else:
         from minillm.grading import side_by_side
-        both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter, lambda: print("Now the same with the reference's operations."))
+        both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter,
+                                  lambda: print("Now the same with the reference's operations."))
         outcome = both.mine
     result = outcome.result
     if result.stopped_by:
-        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} --resume{'' if ops is None else f' --ops {ops}'}")
+        print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} "
+              f"--resume{'' if ops is None else f' --ops {ops}'}")
         return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
@@ -110,7 +113,9 @@ def whose(recipe: Recipe, ops: Path) -> Any:
     print(f"Yours: {', '.join(name for name in students.own if name in used) or 'none yet'}.")
     for name in used:
         if name in students.others:
-            print(f"The reference's: {name}, because {students.others[name]}.")
+            print(f"{'Still to be written' if students.alone else 'Of the reference'}: {name} ({students.others[name]}).")
+    if students.alone:                           # a class's copy: there is nothing to take in their place
+        students.require(recipe.model)
     return students
 
 

@@ -73,7 +73,8 @@ def inputs(rng, b, t, h, k, e, f):
     d = h * e + 2
     shapes = {"attention_norm": (d,), "query": (d, h * e), "key": (d, k * e), "value": (d, k * e), "attention_output": (h * e, d),
               "feed_forward_norm": (d,), "gate": (d, f), "up": (d, f), "down": (f, d)}
-    params = {name: rng.normal(1, 0.3, shape) if len(shape) == 1 else rng.normal(size=shape) / np.sqrt(shape[0]) * 1.5 for name, shape in shapes.items()}
+    params = {name: rng.normal(1, 0.3, shape) if len(shape) == 1 else rng.normal(size=shape) / np.sqrt(shape[0]) * 1.5
+              for name, shape in shapes.items()}
     return {"x": rng.normal(0.3, 1.2, (b, t, d)), "params": params, "positions": np.arange(t) + int(rng.integers(0, 5)), "e": e}
 
 
@@ -109,27 +110,34 @@ MISTAKES = [mistake(name, advice, FUNCTIONS, *edits) for name, advice, *edits in
     ("residual around attention forgotten", "s is the stream x plus what attention adds to it.", ("s = x + a", "s = a")),
     ("residual around the feed-forward layer forgotten", "y is the stream s plus what the feed-forward layer adds to it.", ("y = s + f", "y = f")),
     ("one residual around both", "There are two residual branches: the second starts from s, not from x.", ("y = s + f", "y = x + f")),
-    ("the normed stream goes on", "What goes past a branch is the stream itself; only the branch reads the normed one.", ("s = x + a", "s = n1 + a")),
+    ("the normed stream goes on", "What goes past a branch is the stream itself; only the branch reads the normed one.",
+     ("s = x + a", "s = n1 + a")),
     ("the feed-forward layer reads x", "The second norm reads s, which already has what attention said.", (NORM2, NORM2.replace("(s,", "(x,"))),
     ("the first norm's weights used twice", "Each norm has weights of its own.", (NORM2, NORM2.replace("feed_forward_norm", "attention_norm"))),
     ("post-norm", "The norm stands before the branch, and the stream itself is never normed.",
      ("s = x + a", 's, _ = ops.rmsnorm.forward(x + a, params["attention_norm"])')),
-    ("V rotated", "Queries and keys are turned; values are not.", ("a, attention_cache", "v, _ = ops.rope.forward(v, positions)\n    a, attention_cache")),
+    ("V rotated", "Queries and keys are turned; values are not.",
+     ("a, attention_cache", "v, _ = ops.rope.forward(v, positions)\n    a, attention_cache")),
     ("queries and keys not rotated", "Do q and k go through RoPE before they meet?",
      ("q, query_turn = ops.rope.forward(q, positions)", "_, query_turn = ops.rope.forward(q, positions)"),
      ("k, key_turn = ops.rope.forward(k, positions)", "_, key_turn = ops.rope.forward(k, positions)")),
-    ("keys not rotated", "Queries and keys are turned, both.", ("k, key_turn = ops.rope.forward(k, positions)", "_, key_turn = ops.rope.forward(k, positions)")),
+    ("keys not rotated", "Queries and keys are turned, both.",
+     ("k, key_turn = ops.rope.forward(k, positions)", "_, key_turn = ops.rope.forward(k, positions)")),
     ("gate and up swapped", "SwiGLU takes the gate first.", ("ops.swiglu.forward(gate, up)", "ops.swiglu.forward(up, gate)")),
     ("heads split with the axes in the wrong order", "(b, t, h·e) is reshaped to (b, t, h, e): e numbers of one head lie side by side.",
      ("q, k, v = q.reshape(b, t, -1, e)", "q, k, v = q.reshape(b, t, e, -1).swapaxes(2, 3)")),
     ("dgate and dup swapped", "swiglu's backward returns dgate first.", ("dgate, dup = ops.swiglu", "dup, dgate = ops.swiglu")),
     ("dn₂ from one of its readers", "Two matrices have read n₂: gate and up. Their gradients add.", (SUM2, "dn2_up")),
     ("dn₁ from one of its readers", "Three matrices have read n₁: query, key and value. Their gradients add.", (SUM1, "dn1_query")),
-    ("the residual's gradient forgotten at s", "s was read twice: by the norm, and by the sum that makes y. Their gradients add.", ("ds = dy + ds_norm", "ds = ds_norm")),
-    ("the residual's gradient forgotten at x", "x was read twice: by the norm, and by the sum that makes s. Their gradients add.", ("dx = ds + dx_norm", "dx = dx_norm")),
+    ("the residual's gradient forgotten at s", "s was read twice: by the norm, and by the sum that makes y. Their gradients add.",
+     ("ds = dy + ds_norm", "ds = ds_norm")),
+    ("the residual's gradient forgotten at x", "x was read twice: by the norm, and by the sum that makes s. Their gradients add.",
+     ("dx = ds + dx_norm", "dx = dx_norm")),
     ("dy in place of ds at x", "The sum s = x + a hands ds to both, not dy.", ("dx = ds + dx_norm", "dx = dy + dx_norm")),
-    ("attention's branch gets dy, not ds", "ds is dy plus what comes back through the second norm, and the sum s = x + a hands it to both.", ("ops.linear.backward(ds, output_cache)", "ops.linear.backward(dy, output_cache)")),
+    ("attention's branch gets dy, not ds", "ds is dy plus what comes back through the second norm, and the sum s = x + a hands it to both.",
+     ("ops.linear.backward(ds, output_cache)", "ops.linear.backward(dy, output_cache)")),
     ("dq and dk not turned back", "q and k were turned on the way forward: their gradients must be turned back.",
      ("    (dq,) = ops.rope.backward(dq, query_turn)\n    (dk,) = ops.rope.backward(dk, key_turn)\n", "")),
-    ("dv turned back, too", "v was not turned on the way forward.", ("dv.reshape(b, t, -1), value_cache", "ops.rope.backward(dv, key_turn)[0].reshape(b, t, -1), value_cache")),
+    ("dv turned back, too", "v was not turned on the way forward.",
+     ("dv.reshape(b, t, -1), value_cache", "ops.rope.backward(dv, key_turn)[0].reshape(b, t, -1), value_cache")),
 ]]

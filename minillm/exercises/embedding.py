@@ -45,14 +45,21 @@ CHECKS = [
 
 ADD = "add_at(dw, ids.reshape(-1), dy)"
 MISTAKES = [mistake(name, advice, embedding, *edits) for name, advice, *edits in [
-    ("repeated ids overwrite", "If an id comes twice, dw[ids] = … and dw[ids] += … keep the last one only. How do you get the sum?", (ADD, "dw[ids.reshape(-1)] = dy")),
-    ("first of repeated ids only", "A row that was looked up several times gets the sum of all its gradients.", (ADD, "dw[ids.reshape(-1)[::-1]] = dy[::-1]")),
+    ("repeated ids overwrite", "If an id comes twice, dw[ids] = … and dw[ids] += … keep the last one only. How do you get the sum?",
+     (ADD, "dw[ids.reshape(-1)] = dy")),
+    ("first of repeated ids only", "A row that was looked up several times gets the sum of all its gradients.",
+     (ADD, "dw[ids.reshape(-1)[::-1]] = dy[::-1]")),
     ("mean over repeated ids", "A row that was looked up three times gets the sum of three gradients, not their mean.",
      (ADD, f"{ADD}\n    dw /= xp(dy).maximum(xp(dy).bincount(ids.reshape(-1), minlength=len(dw)), 1)[:, None]")),
     ("gradient in the order of the places", "Row r of dw belongs to id r, not to place r of the text.", (ADD, "dw[:len(dy)] = dy[:len(dw)]")),
-    ("dw of the shape of dy", "dw is the gradient of the whole table w: it has w's shape, with zeros where no id came.", (ADD, "dw = dy.reshape(*ids.shape, -1)")),
-    ("rows and channels swapped in forward", "An id picks a row of w: which axis of w is the vocabulary?", ("return w[ids], (ids, w)", "return w.T[ids % w.shape[1]], (ids, w)")),
-    ("ids counted from 1", "Ids are counted from 0: id 0 is row 0.", ("return w[ids], (ids, w)", "return w[ids - 1], (ids, w)"), (ADD, "add_at(dw, ids.reshape(-1) - 1, dy)")),
-    ("rows that never came get w", "Rows that were not looked up have no influence: their gradient is 0.", ("xp(dy).zeros(w.shape, dy.dtype)", "w.copy()")),
-    ("dw multiplied with w", "dw is a sum of rows of dy alone; w itself doesn't enter.", (ADD, "add_at(dw, ids.reshape(-1), dy * w[ids.reshape(-1)])")),
+    ("dw of the shape of dy", "dw is the gradient of the whole table w: it has w's shape, with zeros where no id came.",
+     (ADD, "dw = dy.reshape(*ids.shape, -1)")),
+    ("rows and channels swapped in forward", "An id picks a row of w: which axis of w is the vocabulary?",
+     ("return w[ids], (ids, w)", "return w.T[ids % w.shape[1]], (ids, w)")),
+    ("ids counted from 1", "Ids are counted from 0: id 0 is row 0.",
+     ("return w[ids], (ids, w)", "return w[ids - 1], (ids, w)"), (ADD, "add_at(dw, ids.reshape(-1) - 1, dy)")),
+    ("rows that never came get w", "Rows that were not looked up have no influence: their gradient is 0.",
+     ("xp(dy).zeros(w.shape, dy.dtype)", "w.copy()")),
+    ("dw multiplied with w", "dw is a sum of rows of dy alone; w itself doesn't enter.",
+     (ADD, "add_at(dw, ids.reshape(-1), dy * w[ids.reshape(-1)])")),
 ]]

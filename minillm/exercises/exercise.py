@@ -43,8 +43,9 @@ class Case:
 
     def __str__(self) -> str:
         values = {name: value for name, value in self.values.items() if name not in self.provided}
-        return "; ".join(f"{step.function}({', '.join([*(told(name, values) for name in step.arguments), *(f'{key}={told(name, values)}' for key, name in step.options.items())])})"
-                         for step in self.steps)
+        given = [[*(told(name, values) for name in step.arguments), *(f"{key}={told(name, values)}" for key, name in step.options.items())]
+                 for step in self.steps]
+        return "; ".join(f"{step.function}({', '.join(arguments)})" for step, arguments in zip(self.steps, given, strict=True))
 
 
 def told(name: str, values: Mapping[str, Any]) -> str:

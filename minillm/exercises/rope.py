@@ -30,7 +30,8 @@ FUNCTIONS = {"forward": forward, "backward": backward}
 
 
 def inputs(rng, b, t, h, e, positions=None):
-    return {"x": rng.normal(size=(b, t, h, e)), "positions": np.arange(t) if positions is None else positions}, {"theta": float(rng.uniform(20, 200))}
+    values = {"x": rng.normal(size=(b, t, h, e)), "positions": np.arange(t) if positions is None else positions}
+    return values, {"theta": float(rng.uniform(20, 200))}
 
 
 def forwards(rng):
@@ -77,21 +78,27 @@ TURN, BACK = "[x1 * cos - x2 * sin, x1 * sin + x2 * cos]", "[dy1 * cos + dy2 * s
 PAIRS, DPAIRS = "x1, x2 = x[..., :pairs], x[..., pairs:]", "dy1, dy2 = dy[..., :pairs], dy[..., pairs:]"
 INTERLEAVED = f"np.stack({TURN}, axis=-1).reshape(x.shape)", f"np.stack({BACK}, axis=-1).reshape(dy.shape)"
 MISTAKES = [mistake(name, advice, FUNCTIONS, *edits) for name, advice, *edits in [
-    ("backward turns the same way", "The gradient must be turned back: a rotation's transpose is its inverse.", (BACK, "[dy1 * cos - dy2 * sin, dy2 * cos + dy1 * sin]")),
+    ("backward turns the same way", "The gradient must be turned back: a rotation's transpose is its inverse.",
+     (BACK, "[dy1 * cos - dy2 * sin, dy2 * cos + dy1 * sin]")),
     ("pairs interleaved", "A pair is channel j with channel j + e/2 here, not 2j with 2j + 1.",
      (PAIRS, "x1, x2 = x[..., 0::2], x[..., 1::2]"), (DPAIRS, "dy1, dy2 = dy[..., 0::2], dy[..., 1::2]"),
      (f"np.concatenate({TURN}, axis=-1)", INTERLEAVED[0]), (f"np.concatenate({BACK}, axis=-1)", INTERLEAVED[1])),
     ("the rotation goes the wrong way", "The minus stands in the first half: y₁ = x₁ cos a − x₂ sin a.",
      (TURN, "[x1 * cos + x2 * sin, x2 * cos - x1 * sin]"), (BACK, "[dy1 * cos - dy2 * sin, dy2 * cos + dy1 * sin]")),
-    ("angle index from 1", "The pairs count from 0: the first one turns by the position itself.", (EXPONENT, "theta ** (-2 * (np.arange(pairs) + 1) / x.shape[-1])")),
+    ("angle index from 1", "The pairs count from 0: the first one turns by the position itself.",
+     (EXPONENT, "theta ** (-2 * (np.arange(pairs) + 1) / x.shape[-1])")),
     ("positions from 1", "The positions are handed in as they are: position 0 isn't turned at all.", (ANGLE, "(positions[:, None, None] + 1) * f")),
     ("θ over the model width", "The exponent runs over the size of one head, not over the width of all heads.",
      (EXPONENT, "theta ** (-2 * np.arange(pairs) / (x.shape[-1] * x.shape[-2]))")),
-    ("exponent without the 2", "f_j = θ^(−2j/e): j counts pairs, so −2j/e goes down to almost −1.", (EXPONENT, "theta ** (-np.arange(pairs) / x.shape[-1])")),
-    ("exponent with the wrong sign", "Later pairs turn more slowly: the exponent is negative.", (EXPONENT, "theta ** (2 * np.arange(pairs) / x.shape[-1])")),
+    ("exponent without the 2", "f_j = θ^(−2j/e): j counts pairs, so −2j/e goes down to almost −1.",
+     (EXPONENT, "theta ** (-np.arange(pairs) / x.shape[-1])")),
+    ("exponent with the wrong sign", "Later pairs turn more slowly: the exponent is negative.",
+     (EXPONENT, "theta ** (2 * np.arange(pairs) / x.shape[-1])")),
     ("all pairs turn alike", "Each pair has a frequency of its own, f_j.", (ANGLE, "positions[:, None, None] * f[:1] ** 0 * np.ones(pairs)")),
-    ("sine and cosine swapped", "At position 0 nothing may change: there cos a = 1 and sin a = 0.", ("cos, sin = np.cos(a), np.sin(a)", "cos, sin = np.sin(a), np.cos(a)")),
-    ("both halves with a minus", "A rotation has one minus and one plus; else lengths change.", (TURN, "[x1 * cos - x2 * sin, x2 * cos - x1 * sin]")),
+    ("sine and cosine swapped", "At position 0 nothing may change: there cos a = 1 and sin a = 0.",
+     ("cos, sin = np.cos(a), np.sin(a)", "cos, sin = np.sin(a), np.cos(a)")),
+    ("both halves with a minus", "A rotation has one minus and one plus; else lengths change.",
+     (TURN, "[x1 * cos - x2 * sin, x2 * cos - x1 * sin]")),
     ("heads turned instead of positions", "The angle belongs to the axis of positions, (b, t, h, e): does it line up with that of heads?",
      (ANGLE, "np.arange(x.shape[2])[:, None] * f")),
     ("positions ignored", "The positions are handed in: they need not be 0, 1, 2, …", (ANGLE, "np.arange(x.shape[1])[:, None, None] * f")),

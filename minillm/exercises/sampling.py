@@ -75,7 +75,8 @@ def tied(rng):
 
 
 # Distributions whose sums from above stay away from the numbers at which they are cut.
-SHARES = (([0.4, 0.25, 0.15, 0.12, 0.08], 0.55), ([0.4, 0.25, 0.15, 0.12, 0.08], 0.7), ([0.3, 0.24, 0.2, 0.14, 0.12], 0.9), ([0.6, 0.2, 0.15, 0.05], 0.3))
+SHARES = (([0.4, 0.25, 0.15, 0.12, 0.08], 0.55), ([0.4, 0.25, 0.15, 0.12, 0.08], 0.7), ([0.3, 0.24, 0.2, 0.14, 0.12], 0.9),
+([0.6, 0.2, 0.15, 0.05], 0.3))
 
 
 def top_ps(rng):
@@ -88,7 +89,8 @@ def top_ps(rng):
 def together(rng):
     """The temperature changes what top-p keeps, and top-k comes before top-p."""
     for temperature, k, p in ((2.0, None, 0.7), (0.5, None, 0.8), (1.0, 3, 0.7), (1.6, 4, 0.72)):
-        yield call("probabilities", logits=np.log(rng.permutation([0.4, 0.25, 0.15, 0.12, 0.05, 0.03])), options={"temperature": temperature, "top_k": k, "top_p": p})
+        yield call("probabilities", logits=np.log(rng.permutation([0.4, 0.25, 0.15, 0.12, 0.05, 0.03])), options={"temperature": temperature,
+            "top_k": k, "top_p": p})
 
 
 def draws(rng):
@@ -119,39 +121,57 @@ CHECKS = [
     Check("impossible", "what has probability 0 is never drawn", impossible, after=("draw",)),
 ]
 
-GREEDY, Z, KTH = "np.where(np.arange(len(logits)) == logits.argmax(), 1.0, 0.0)", "z = (logits - logits.max()) / temperature", "z >= np.sort(z)[-top_k]"
+GREEDY, Z = "np.where(np.arange(len(logits)) == logits.argmax(), 1.0, 0.0)", "z = (logits - logits.max()) / temperature"
+KTH = "z >= np.sort(z)[-top_k]"
 BEFORE, CUT, LAST = "before = np.cumsum(p[order]) - p[order]", "p[order[before >= top_p]] = 0", "        p = p / p.sum()\n    return p"
 DRAW = 'int(np.searchsorted(np.cumsum(p), u, side="right"))'
 MISTAKES = [mistake(name, advice, FUNCTIONS, *edits) for name, advice, *edits in [
-    ("temperature multiplied", "A high temperature makes the distribution flatter: are the logits multiplied or divided?", (Z, "z = (logits - logits.max()) * temperature")),
+    ("temperature multiplied", "A high temperature makes the distribution flatter: are the logits multiplied or divided?",
+     (Z, "z = (logits - logits.max()) * temperature")),
     ("temperature forgotten", "By what are the logits divided?", (Z, "z = logits - logits.max()")),
-    ("temperature after the softmax", "The temperature divides the logits, before exp.", (Z, "z = logits - logits.max()"), ("    p = p / p.sum()\n    if top_p", "    p = p / p.sum() / temperature\n    if top_p")),
-    ("all of the largest at temperature 0", "Of equally large logits the first is taken, and it is certain.", (GREEDY, "np.where(logits == logits.max(), 1.0, 0.0) / (logits == logits.max()).sum()")),
-    ("the last of the largest at temperature 0", "Of equally large logits the first is taken.", (GREEDY, GREEDY.replace("logits.argmax()", "len(logits) - 1 - logits[::-1].argmax()"))),
-    ("division by temperature 0", "What do you divide by at temperature 0? It needs a case of its own.", ("if temperature == 0:", "if temperature < 0:"), (Z, "z = (logits - logits.max()) / np.float64(temperature)")),
+    ("temperature after the softmax", "The temperature divides the logits, before exp.",
+     (Z, "z = logits - logits.max()"), ("    p = p / p.sum()\n    if top_p", "    p = p / p.sum() / temperature\n    if top_p")),
+    ("all of the largest at temperature 0", "Of equally large logits the first is taken, and it is certain.",
+     (GREEDY, "np.where(logits == logits.max(), 1.0, 0.0) / (logits == logits.max()).sum()")),
+    ("the last of the largest at temperature 0", "Of equally large logits the first is taken.",
+     (GREEDY, GREEDY.replace("logits.argmax()", "len(logits) - 1 - logits[::-1].argmax()"))),
+    ("division by temperature 0", "What do you divide by at temperature 0? It needs a case of its own.",
+     ("if temperature == 0:", "if temperature < 0:"), (Z, "z = (logits - logits.max()) / np.float64(temperature)")),
     ("overflow in exp", "e^x overflows for large x. What may be subtracted from all logits first?", (Z, "z = logits / temperature")),
     ("top-k keeps one too few", "The k-th largest stays, too.", (KTH, KTH.replace(">=", ">"))),
     ("top-k keeps one too many", "How many are at least as large as your threshold?", (KTH, "z >= np.sort(z)[-min(top_k + 1, len(z))]")),
     ("top-k keeps the smallest", "Is your sorting upwards or downwards?", (KTH, "z <= np.sort(z)[top_k - 1]")),
-    ("top-k cuts the logits to 0", "e⁰ is 1: a logit of 0 still gets probability. What has to stand there?", ("z, -np.inf)", "z, 0)")),
+    ("top-k counted from below", "The k-th largest is the k-th from above: is your sorting upwards or downwards?",
+     (KTH, "z >= np.sort(z)[top_k - 1]")),
+    ("top-k cuts the logits to 0", "e⁰ is 1: a logit of 0 still gets probability. What has to stand there?",
+     ("z, -np.inf)", "z + logits.max() / temperature, 0)")),
     ("top-k without ties", "Tokens that tie with the k-th all stay.", (KTH, "np.argsort(np.argsort(-z, kind='stable'), kind='stable') < top_k")),
-    ("top-k not renormalised", "What is left must sum to 1.", ("    p = np.exp(z)\n    p = p / p.sum()", "    p = np.exp(z)\n    p = p / np.exp((logits - logits.max()) / temperature).sum()")),
-    ("top-p leaves out the token that crosses p", "The set must reach p: the token with which it does so belongs to it.", (CUT, "p[order[np.cumsum(p[order]) > top_p]] = 0"),
+    ("top-k not renormalised", "What is left must sum to 1.",
+     ("    p = np.exp(z)\n    p = p / p.sum()", "    p = np.exp(z)\n    p = p / np.exp((logits - logits.max()) / temperature).sum()")),
+    ("top-p leaves out the token that crosses p", "The set must reach p: the token with which it does so belongs to it.",
+     (CUT, "p[order[np.cumsum(p[order]) > top_p]] = 0"),
      ("        p = p / p.sum()\n", "        p = p / max(p.sum(), 1e-300)\n")),
-    ("top-p keeps one too many", "A token stays if those before it sum to less than p, without its own.", (CUT, "p[order[1:][before[:-1] >= top_p]] = 0")),
+    ("top-p keeps one too many", "A token stays if those before it sum to less than p, without its own.",
+     (CUT, "p[order[1:][before[:-1] >= top_p]] = 0")),
     ("top-p not sorted", "The likeliest tokens first: in which order are they summed?", ('np.argsort(-p, kind="stable")', "np.arange(len(p))")),
-    ("top-p sorted upwards", "The likeliest tokens first: is your sorting upwards or downwards?", ('np.argsort(-p, kind="stable")', 'np.argsort(p, kind="stable")')),
+    ("top-p sorted upwards", "The likeliest tokens first: is your sorting upwards or downwards?",
+     ('np.argsort(-p, kind="stable")', 'np.argsort(p, kind="stable")')),
     ("top-p in the order of sorting", "The sorted probabilities must go back to the places of their tokens.", (CUT, "p[before >= top_p] = 0")),
     ("top-p as a threshold", "p is no bound for single probabilities, but for their sum.", (CUT, "p[p < min(1 - top_p, p.max())] = 0")),
     ("top-p not renormalised", "What is left must sum to 1 again.", (LAST, "    return p")),
     ("top-p before the temperature", "Top-p looks at the probabilities as the temperature has made them.",
-     (BEFORE, "cold = np.exp(logits - logits.max()) * (p > 0)\n        cold = cold / cold.sum()\n        before = np.cumsum(cold[order]) - cold[order]")),
+     (BEFORE, "cold = np.exp(logits - logits.max()) * (p > 0)\n        cold = cold / cold.sum()\n"
+      "        before = np.cumsum(cold[order]) - cold[order]")),
     ("top-p before top-k", "Top-p looks at what top-k has left, made to sum to 1 again.",
-     (BEFORE, "whole = np.exp((logits - logits.max()) / temperature)\n        whole = whole / whole.sum()\n        before = np.cumsum(whole[order]) - whole[order]")),
+     (BEFORE, "whole = np.exp((logits - logits.max()) / temperature)\n        whole = whole / whole.sum()\n"
+      "        before = np.cumsum(whole[order]) - whole[order]")),
     ("the likeliest token drawn", "u decides: even an unlikely token is drawn now and then.", (DRAW, "int(p.argmax())")),
     ("draw off by one: the token after", "If u is below the first probability, the first token is drawn.", (DRAW, DRAW.replace("int(", "int(1 + "))),
     ("draw off by one: the token before", "Count from token 0: how many sums are at most u?", (DRAW, DRAW.replace("int(", "int(-1 + "))),
-    ("draw in sorted order", "The tokens share [0, 1) in the order of their ids.", (DRAW, 'int(np.argsort(-p, kind="stable")[np.searchsorted(np.cumsum(np.sort(p)[::-1]), u, side="right")])')),
-    ("u compared with the probabilities, not their sums", "u falls into a share of [0, 1): the shares are laid end to end.", (DRAW, "int(np.argmax(p > u))")),
-    ("a seam goes to the token before", "The sum must exceed u, not only reach it: at u = 0 nothing of probability 0 may come.", (DRAW, DRAW.replace("right", "left"))),
+    ("draw in sorted order", "The tokens share [0, 1) in the order of their ids.",
+     (DRAW, 'int(np.argsort(-p, kind="stable")[np.searchsorted(np.cumsum(np.sort(p)[::-1]), u, side="right")])')),
+    ("u compared with the probabilities, not their sums", "u falls into a share of [0, 1): the shares are laid end to end.",
+     (DRAW, "int(np.argmax(p > u))")),
+    ("a seam goes to the token before", "The sum must exceed u, not only reach it: at u = 0 nothing of probability 0 may come.",
+     (DRAW, DRAW.replace("right", "left"))),
 ]]

@@ -64,24 +64,31 @@ CHECKS = [
     Check("short", "a run may be over when the warm-up is", short, after=("ends",), says="If S − 1 = w, the denominator of p would be 0."),
 ]
 
-UP, SHARE, FALL = "peak * (step + 1) / warmup", "(step - warmup) / max(1, steps - 1 - warmup)", "final + 0.5 * (peak - final) * (1 + cos(pi * progress))"
+UP, SHARE = "peak * (step + 1) / warmup", "(step - warmup) / max(1, steps - 1 - warmup)"
+FALL = "final + 0.5 * (peak - final) * (1 + cos(pi * progress))"
 MISTAKES = [mistake(name, advice, plain, *edits) for name, advice, *edits in [
     ("the first step is zero", "Step 0 is a step too: with a learning rate of 0 nothing would be learnt from it.", (UP, "peak * step / warmup")),
     ("warm-up one step too long", "The last step of the warm-up, number warmup − 1, has the peak.", (UP, "peak * (step + 1) / (warmup + 1)")),
     ("no warm-up", "What happens in the first `warmup` steps?", ("if step < warmup:", "if False:")),
     ("warm-up from the end", "The warm-up rises from 0, not from the final learning rate.", (UP, "final + (peak - final) * (step + 1) / warmup")),
     ("warm-up along a cosine", "The warm-up is a straight line.", (UP, "peak * 0.5 * (1 - cos(pi * (step + 1) / warmup))")),
-    ("warm-up not taken off", "The cosine begins where the warm-up ends: its share of the way is counted from there.", (SHARE, "step / max(1, steps - 1)")),
-    ("cosine over all the steps", "From the end of the warm-up to the last step there are fewer than `steps` steps.", (SHARE, "(step - warmup) / max(1, steps - 1)")),
-    ("the end is never reached", "The last step is number steps − 1, and it should be exactly at the end.", (SHARE, "(step - warmup) / max(1, steps - warmup)")),
+    ("warm-up not taken off", "The cosine begins where the warm-up ends: its share of the way is counted from there.",
+     (SHARE, "step / max(1, steps - 1)")),
+    ("cosine over all the steps", "From the end of the warm-up to the last step there are fewer than `steps` steps.",
+     (SHARE, "(step - warmup) / max(1, steps - 1)")),
+    ("the end is never reached", "The last step is number steps − 1, and it should be exactly at the end.",
+     (SHARE, "(step - warmup) / max(1, steps - warmup)")),
     ("falls to zero", "It falls to `final`, not to 0.", (FALL, "0.5 * peak * (1 + cos(pi * progress))")),
-    ("final added on top", "At the beginning of the cosine it should be the peak. What is it?", (FALL, "final + 0.5 * peak * (1 + cos(pi * progress))")),
+    ("final added on top", "At the beginning of the cosine it should be the peak. What is it?",
+     (FALL, "final + 0.5 * peak * (1 + cos(pi * progress))")),
     ("½ forgotten", "1 + cos goes from 2 to 0. What makes that 1 to 0?", (FALL, FALL.replace("0.5 * ", ""))),
-    ("½ only once", "What stands between `final` and the peak, times a number from 1 to 0.", (FALL, "final + 0.5 * (peak - final) * cos(pi * progress) + peak - final")),
+    ("½ only once", "What stands between `final` and the peak, times a number from 1 to 0.",
+     (FALL, "final + 0.5 * (peak - final) * cos(pi * progress) + peak - final")),
     ("rises instead of falling", "Which sign has the cosine?", (FALL, FALL.replace("1 + cos", "1 - cos"))),
     ("a whole cosine", "Half a period: from cos 0 to cos π.", (FALL, FALL.replace("pi *", "2 * pi *"))),
     ("a quarter of a cosine", "Half a period: from cos 0 = 1 to cos π = −1.", (FALL, "final + (peak - final) * cos(0.5 * pi * progress)")),
     ("degrees", "cos takes radians: half a turn is π.", (FALL, FALL.replace("pi *", "180 *"))),
     ("a straight line", "It falls along a cosine: slowly, then fast, then slowly.", (FALL, "peak + (final - peak) * progress")),
-    ("rises again after the end", "The cosine turns around after its end. At what share of the way must it stop?", ("min(1.0, (step", "min(99.0, (step")),
+    ("rises again after the end", "The cosine turns around after its end. At what share of the way must it stop?",
+     ("min(1.0, (step", "min(99.0, (step")),
 ]]

@@ -91,13 +91,15 @@ class Adapted:
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == inspect.getfile(self.functions[function])]
             line = f" It happened in {frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
             given = ", ".join(describe(value) for value in arguments if isinstance(value, np.ndarray))
-            raise StudentProblem(f"Your {self.name}.{function} raised {type(error).__name__}: {error}{self.where()}, called with {given}.{line}") from error
+            raised = f"{type(error).__name__}: {error}{self.where()}"
+            raise StudentProblem(f"Your {self.name}.{function} raised {raised}, called with {given}.{line}") from error
 
     def fitted(self, value: Any, shape: tuple, dtype: Any, function: str) -> np.ndarray:
         """An array of the shape and dtype that the model counts on."""
         value = np.asarray(value)
         if value.shape != shape or value.dtype.kind != "f":
-            raise StudentProblem(f"Your {self.name}.{function} returned {value.dtype} {value.shape}{self.where()}, where floats of the shape {shape} are due.")
+            raise StudentProblem(f"Your {self.name}.{function} returned {value.dtype} {value.shape}{self.where()}, where floats of the shape "
+                                 f"{shape} are due.")
         return value.astype(dtype, copy=False)
 
     def fitted_gradients(self, gradients: Any, arrays: tuple) -> tuple:
@@ -144,9 +146,11 @@ class Rope(Adapted):
 class Attention(Adapted):
     """Causal, over whole rows; a row of several documents is cut into them."""
 
-    def cannot(self, q: Any, k: Any, v: Any, causal: bool, window: int | None, documents: Any, mask: Any, scale: float | None, **_: Any) -> str | None:
+    def cannot(self, q: Any, k: Any, v: Any, causal: bool, window: int | None, documents: Any, mask: Any, scale: float | None,
+               **_: Any) -> str | None:
         asked = {"a window": window is not None, "a mask of its own": mask is not None, "no causal mask": not causal,
-                 "another scale than 1/√e": scale is not None and abs(scale * sqrt(q.shape[-1]) - 1) > 1e-12, "a cache of earlier keys": q.shape[1] != k.shape[1],
+                 "another scale than 1/√e": scale is not None and abs(scale * sqrt(q.shape[-1]) - 1) > 1e-12,
+                 "a cache of earlier keys": q.shape[1] != k.shape[1],
                  "documents in pieces": documents is not None and in_pieces(documents)}
         found = [words for words, needed in asked.items() if needed]
         return f"it was asked for {found[0]}, which the exercise leaves out" if found else None

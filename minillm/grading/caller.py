@@ -48,7 +48,8 @@ class Answer:
     everywhere: bool = False                                      # it is about the file, not about one case
 
 
-def ask(source: str, cases: Sequence[Case], limits: Limits = Limits(), filename: str = "exercise.py", sandbox: Sandbox | None = None) -> list[Answer]:
+def ask(source: str, cases: Sequence[Case], limits: Limits = Limits(), filename: str = "exercise.py",
+        sandbox: Sandbox | None = None) -> list[Answer]:
     """A fresh child performs the cases, in order, with the functions of the student's file. One answer for each case, always."""
     tier = (sandbox or own()).tier
     for attempt in range(ATTEMPTS):
@@ -120,6 +121,7 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str) -> Heard:
                     heard.stopped = heard.stopped or "time"
         finally:
             heard.code, heard.seconds = child.end()
+        os.set_blocking(output, False)                            # what it has printed is there; nobody is waited for
         while len(heard.printed) <= limits.printed_kilobytes << 10 and (data := output_file.read(1 << 16)):
             heard.printed += data
     if len(heard.printed) > limits.printed_kilobytes << 10:       # whether or not the answer came first: a regrade must say the same
@@ -132,10 +134,10 @@ def listen(sent: bytes, count: int, limits: Limits, tier: str) -> Heard:
 
 
 def take(buffer: bytearray, heard: Heard, limits: Limits) -> None:
-    """Moves whole messages out of the buffer; one that says it is too large ends it all."""
+    """Moves whole messages out of the buffer. One that says it is too large ends it all; so do several that are too large together."""
     while len(buffer) >= HEAD.size:
         text, data = HEAD.unpack_from(buffer)
-        if text > JSON_LIMIT or data > limits.answer_megabytes << 20:
+        if text > JSON_LIMIT or sum(len(arrays) for _, arrays in heard.messages) + data > limits.answer_megabytes << 20:
             heard.stopped = "answer"
             return
         if len(buffer) < HEAD.size + text + data:
@@ -161,7 +163,8 @@ def why(heard: Heard, limits: Limits) -> dict[str, str]:
     if heard.stopped == "printed":
         return {"problem": "printed", "message": f"It printed more than {limits.printed_kilobytes} kB."}
     if heard.stopped == "answer":
-        return {"problem": "form", "message": f"Its answer is larger than {limits.answer_megabytes} MB."}
+        room = f"there is room for {limits.answer_megabytes} MB of arrays, and {JSON_LIMIT >> 20} MB of all else"
+        return {"problem": "form", "message": f"Its answer is too large: {room}."}
     if heard.stopped == "time":
         return {"problem": "time", "message": f"It took longer than {limits.wall:g} s."}
     if heard.code == -signal.SIGXCPU or heard.seconds > limits.seconds:
@@ -188,7 +191,8 @@ def failed(told: dict) -> Answer:
     if told["problem"] not in ("form", "not started"):
         message = f"{plain(str(told['error']), 100)}: {message}"
     line = told.get("line")
-    return Answer(problem=told["problem"], message=message, line=line if type(line) is int and 0 < line < 1e6 else None, text=plain(str(told.get("text") or ""), 300))
+    where = {"line": line, "text": plain(str(told.get("text") or ""), 300)} if type(line) is int and 0 < line < 1e6 else {}
+    return Answer(problem=told["problem"], message=message, **where)
 
 
 def plain(text: str, length: int) -> str:

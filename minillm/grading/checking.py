@@ -94,8 +94,8 @@ def fair_to(case: Case, tolerance: float | None) -> float:
 
 def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise: str, advice: Mapping[str, str],
           tolerance: float | None = None, excluded: Set[str] = frozenset(), says: str | None = None) -> Verdict:
-    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right: one of the exercise's own
-    mistakes, else one that can be seen from the numbers. `excluded`: mistakes that a check which was passed would have shown. `says`: the
+    """The first case that is wrong decides what is said; a diagnosis must explain every case that is wrong, and none that is right: one of
+    the exercise's own mistakes, else one that can be seen from the numbers. `excluded`: mistakes that a check which was passed would have shown. `says`: the
     check's own word on what a failure of it means, where there is no diagnosis."""
     printed = answers[0].printed if answers else ""
     found = [(each, answer, fault_of(each, answer, tolerance)) for each, answer in zip(prepared, answers, strict=True)]
@@ -107,10 +107,13 @@ def judge(check: str, prepared: list[Prepared], answers: list[Answer], exercise:
         return Verdict(exercise, check, "error", answer.message)
     if answer.problem == "not started":
         return Verdict(exercise, check, "not started", f"{answer.message or 'The stub'} is still to be written.", printed=printed)
-    named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
-    if named is None and not any(answer.problem for _, answer, _ in faults):
-        seen = diagnose([Fault(each.case, each.expected, answer.values, fair_to(each.case, tolerance)) for each, answer, _ in faults])
-        named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    try:
+        named = diagnosis(faults, tolerance, excluded | shown_by([each for each, _, fault in found if not fault]))
+        if named is None and not any(answer.problem for _, answer, _ in faults):
+            seen = diagnose([Fault(each.case, each.expected, answer.values, fair_to(each.case, tolerance)) for each, answer, _ in faults])
+            named, advice = (seen.name, {seen.name: seen.advice}) if seen else (None, {})
+    except Exception:                                             # an answer so strange that it upsets a diagnosis is still a wrong answer
+        named = None
     return Verdict(exercise, check, "failed", f"{first.case}\n{fault}", named, advice.get(named) if named else says, printed)
 
 
@@ -131,10 +134,13 @@ def fault_of(prepared: Prepared, answer: Answer, tolerance: float | None) -> str
 def diagnosis(faults: list[tuple[Prepared, Answer, str]], tolerance: float | None, excluded: Set[str]) -> str | None:
     """The mistake whose answers are the student's, in every case that is wrong. Where the mistake raises an error, the student's function
     must raise one too; but errors alone name nothing, since they look alike."""
+    def equal(each: Prepared, answer: Answer, mistaken: Mapping[str, Any]) -> bool:
+        return not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=fair_to(each.case, tolerance))
+                       for key, value in mistaken.items())
+
     def explains(name: str) -> bool:
-        same = [(answer.problem == "error") if not each.mistaken.get(name, True) else name in each.mistaken and not answer.problem and
-                not any(difference(without_nan(answer.values.get(key)), without_nan(value), tolerance=fair_to(each.case, tolerance)) for key, value in each.mistaken[name].items())
-                for each, answer, _ in faults]
+        same = [(answer.problem == "error") if not each.mistaken.get(name, True) else
+                name in each.mistaken and not answer.problem and equal(each, answer, each.mistaken[name]) for each, answer, _ in faults]
         return all(same) and any(not answer.problem for _, answer, _ in faults)
     named = dict.fromkeys(name for each, _, _ in faults for name in each.mistaken if name not in excluded)
     return next((name for name in named if explains(name)), None)
@@ -175,7 +181,8 @@ def run(exercise: Exercise, source: str, secret: bytes = b"practice", student: s
     return [verdicts[check.name] for check in exercise.checks]
 
 
-def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Generator, filename: str, sandbox: Sandbox | None, excluded: set[str]) -> Verdict:
+def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Generator, filename: str, sandbox: Sandbox | None,
+            excluded: set[str]) -> Verdict:
     """One check. If it passes, the mistakes that it would have shown are added to `excluded`."""
     from . import recorded
     limits, advice = Limits(exercise.seconds, exercise.megabytes), {wrong.name: wrong.advice for wrong in exercise.mistakes}

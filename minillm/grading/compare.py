@@ -59,9 +59,9 @@ def untouched(answer: Any, given: Any) -> bool:
 def different_tables(answer: Any, expected: dict, name: str, tolerance: float | None) -> str | None:
     if type(answer) is not dict:
         return f"{name} must be a dict; it is {kind(answer)}."
-    for keys, told in ((expected.keys() - answer.keys(), "lacks"), (answer.keys() - expected.keys(), "must not have")):
-        if keys:
-            return f"{name} {told} the key {short(min(keys, key=repr))}."
+    for some, others, told in ((expected, answer, "lacks"), (answer, expected, "must not have")):
+        if keys := [key for key in some if key not in others]:
+            return f"{name} {told} the key {short(keys[0])}."
     parts = (difference(answer[key], value, f"{name}[{short(key)}]", tolerance) for key, value in expected.items())
     return next((part for part in parts if part), None)
 
@@ -73,11 +73,11 @@ def different_arrays(answer: Any, expected: np.ndarray, name: str, tolerance: fl
     if found is None or found.shape != expected.shape:
         if expected.shape and found is not None and found.shape:
             return f"{name} must have the shape {expected.shape}; it has {found.shape}."
-        return f"{name} must be {f'an array of shape {expected.shape}' if expected.shape else A_NUMBER[expected.dtype.kind]}; it is {kind(answer)}."
+        return f"{name} must be {kind(expected) if expected.shape else A_NUMBER[expected.dtype.kind]}; it is {kind(answer)}."
     if expected.dtype.kind == "f" and type(answer) is int and found.dtype.kind in "iu":       # 0 is a fine float
         found = found.astype(np.float64)
     if KINDS.get(found.dtype.kind) != wanted:
-        return f"{name} must {'hold ' + wanted if expected.shape else 'be ' + A_NUMBER[expected.dtype.kind]}; it {'holds' if expected.shape else 'is'} {found.dtype}."
+        return f"{name} must hold {wanted}; it holds {found.dtype}." if expected.shape else f"{name} must be {A_NUMBER[expected.dtype.kind]}; it is {found.dtype}."
     wrong = far(found, expected, tolerance, scale) if expected.dtype.kind == "f" else unequal(found, expected)
     if not wrong.any():
         return None
@@ -138,6 +138,8 @@ def kind(value: Any) -> str:
 
 def short(value: Any) -> str:
     """A text or a number as it is written, others by what they are."""
+    if type(value) is tuple and len(value) <= 4:
+        return f"({', '.join(short(each) if type(each) is not tuple else kind(each) for each in value)})"
     if type(value) in (str, bytes):
         return repr(value) if len(value) <= 60 else f"{value[:50]!r}… ({len(value)} long)"
     return repr(value) if value is None or type(value) in (bool, float) or type(value) is int and value.bit_length() < 200 else kind(value)

@@ -85,8 +85,8 @@ def diagnose(faults: Sequence[Fault]) -> Diagnosis | None:
 def changed_in_place(fault: Fault) -> bool:
     """All is right but an input."""
     right = all(fault.same(fault.answered.get(name), expected) for name, expected in fault.expected.items())
-    return right and any(isinstance(value, np.ndarray) and name not in fault.case.may_change and difference(fault.answered.get(name), value, tolerance=0.0)
-                         for name, value in fault.case.values.items())
+    inputs = {name: value for name, value in fault.case.values.items() if isinstance(value, np.ndarray | list) and name not in fault.case.may_change}
+    return right and any(difference(fault.answered.get(name), value, tolerance=0.0) is not None for name, value in inputs.items())
 
 
 def other_order(fault: Fault) -> bool:
@@ -106,7 +106,8 @@ def other_order(fault: Fault) -> bool:
 
 def no_tuple(fault: Fault) -> bool:
     """One array, where a tuple of one is expected."""
-    return all(isinstance(expected, tuple) and len(expected) == 1 and fault.same(fault.answered.get(name), expected[0]) for name, expected in fault.expected.items())
+    return all(isinstance(expected, tuple) and len(expected) == 1 and fault.same(fault.answered.get(name), expected[0])
+               for name, expected in fault.expected.items())
 
 
 def spoiled_cache(fault: Fault) -> bool:
@@ -130,9 +131,11 @@ def added_up(fault: Fault) -> bool:
 
 
 WHOLE: list[tuple[str, str, Callable[[Fault], bool]]] = [
-    ("an input changed in place", "The result is right, but an array that you were given was changed: x *= …, x -= … and x[…] = … write into the caller's "
+    ("an input changed in place",
+     "The result is right, but an array that you were given was changed: x *= …, x -= … and x[…] = … write into the caller's "
      "array. Write x = x * …, which makes a new one.", changed_in_place),
-    ("the cache spoiled by backward", "The first call of backward is right, the second isn't: what does it change in the cache, or in an array that the "
+    ("the cache spoiled by backward",
+     "The first call of backward is right, the second isn't: what does it change in the cache, or in an array that the "
      "cache shares?", spoiled_cache),
     ("gradients in another order", "The right arrays came back, but not in the order of forward's arguments.", other_order),
     ("not a tuple", "The right array came back alone: return (dx,), a tuple of one.", no_tuple),
@@ -209,7 +212,8 @@ def not_summed_over_groups(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
 
 
 def axis_of_one(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
-    return a.shape != e.shape and a.size == e.size and [n for n in a.shape if n > 1] == [n for n in e.shape if n > 1] and fault.same(a.reshape(e.shape), e)
+    longer = [[n for n in x.shape if n > 1] for x in (a, e)]
+    return a.shape != e.shape and longer[0] == longer[1] and fault.same(a.reshape(e.shape), e)
 
 
 def outer(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
@@ -218,7 +222,7 @@ def outer(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
 
 
 def an_input(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
-    return a.size > 1 and any(isinstance(value, np.ndarray) and value.shape == a.shape and np.array_equal(value, a) for value in fault.case.values.values())
+    return a.size > 1 and any(isinstance(value, np.ndarray) and np.array_equal(value, a) for value in fault.case.values.values())
 
 
 def partly_zero(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
@@ -241,23 +245,29 @@ def nearly(fault: Fault, a: np.ndarray, e: np.ndarray) -> bool:
 
 
 OF_ARRAYS: list[tuple[str, str, Callable[[Fault, np.ndarray, np.ndarray], bool]]] = [
-    ("NaN or infinity", "Where the result is finite it is right; elsewhere NaN or infinity came out. Where does an exponential overflow, is 0 divided by 0, or −∞ "
-     "subtracted from itself?", not_finite),
+    ("NaN or infinity", "Where the result is finite it is right; elsewhere NaN or infinity came out. Where does an exponential overflow, "
+     "is 0 divided by 0, or −∞ subtracted from itself?", not_finite),
     ("all zeros", "Nothing but zeros came back. Is the result ever written, or is it a whole-number division?", zeros),
     ("cut to whole numbers", "The digits after the point are cut off. Was an array of whole numbers filled, or // taken for /?", whole_numbers),
     ("opposite sign", "Every number is right but for its sign.", opposite_sign),
     ("transposed", "It is the transpose of what it should be.", transposed),
     ("axes in another order", "The right numbers are there, with the axes in another order.", axes_in_another_order),
-    ("not summed over the rows", "The right result is the sum of this one over its leading axes: every row has used the same numbers, so their gradients add.", not_summed),
-    ("not summed over what is shared", "One axis is too long, and the sum over its neighbours is right: what several have read gets the sum of their gradients.", not_summed_over_groups),
+    ("not summed over the rows",
+     "The right result is the sum of this one over its leading axes: every row has used the same numbers, so their gradients add.", not_summed),
+    ("not summed over what is shared",
+     "One axis is too long, and the sum over its neighbours is right: what several have read gets the sum of their gradients.",
+     not_summed_over_groups),
     ("an axis of length 1 too many or too few", "The numbers are right, the shape isn't: look at keepdims, and at x[:, None].", axis_of_one),
     ("broadcast to a table", "The right numbers stand on the diagonal of a square: (n,) has met (n, 1), and NumPy has made (n, n) of them.", outer),
     ("an input handed back", "An array that you were given came back as it was.", an_input),
     ("shifted by one", "Each row stands where its neighbour belongs.", shifted_by_one),
-    ("right numbers in the wrong places", "All the right numbers are there, arranged otherwise. A reshape where axes must be swapped does that.", wrong_places),
+    ("right numbers in the wrong places", "All the right numbers are there, arranged otherwise. A reshape where axes must be swapped does that.",
+     wrong_places),
     ("part of it left at zero", "What isn't zero is right; the rest was never written.", partly_zero),
-    ("only the first of the batch is right", "The first row of the batch is right, and no other: is an index 0 where a whole axis belongs?", first_of_batch),
-    ("nearly right", "It differs by less than 0.3 %. Something small is different: an ε, a constant, or a number kept with too few digits.", nearly),
+    ("only the first of the batch is right", "The first row of the batch is right, and no other: is an index 0 where a whole axis belongs?",
+     first_of_batch),
+    ("nearly right", "It differs by less than 0.3 %. Something small is different: an ε, a constant, or a number kept with too few digits.",
+     nearly),
 ]
 
 
@@ -295,7 +305,8 @@ def known_factors(case: Case) -> dict[str, float]:
     arrays = {name: value for name, value in case.values.items() if isinstance(value, np.ndarray)}
     for name, value in arrays.items():
         sizes = {f"the size of {name}'s last axis": value.shape[-1] if value.ndim else 1, f"the number of {name}'s rows": prod(value.shape[:-1]),
-                 **{f"the size of {name}'s axis {axis}": n for axis, n in enumerate(value.shape[:-1])}, f"the number of {name}'s entries": value.size}
+                 **{f"the size of {name}'s axis {axis}": n for axis, n in enumerate(value.shape[:-1])},
+                 f"the number of {name}'s entries": value.size}
         for words, n in sizes.items():
             if n > 1:
                 known |= {words: float(n), f"1 over {words}": 1 / n, f"the root of {words}": sqrt(n), f"1 over the root of {words}": 1 / sqrt(n)}

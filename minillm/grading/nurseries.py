@@ -39,7 +39,8 @@ def python() -> list[str]:
 def environment() -> dict[str, str]:
     """Nothing of ours; a hash seed, so that a regrade repeats; one thread, because each would take address space and a processor."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
+    single = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+    return {**kept, **single, "VECLIB_MAXIMUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
 @cache
@@ -52,29 +53,34 @@ def packages() -> list[str]:
 class Nursery:
     def __init__(self, tier: str):
         before = bubblewrap() if tier == "bubblewrap" else []
+        where = "/inside/nursery.py" if before else str(HERE / "nursery.py")
         try:
             self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError as problem:                                # macOS has no such sockets
             raise Trouble(f"The tier {tier!r} can't be had here: {problem}") from None
-        where = "/inside/nursery.py" if before else str(HERE / "nursery.py")
         with theirs, tempfile.TemporaryFile() as complaints:
+            command = [*before, *python(), where, tier, str(theirs.fileno()), *packages()]
             try:
-                self.process = subprocess.Popen([*before, *python(), where, tier, str(theirs.fileno()), *packages()], pass_fds=[theirs.fileno()], cwd="/",
-                                                env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
-                                                start_new_session=True)
+                self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd="/", env=environment(), stdin=subprocess.DEVNULL,
+                                                stdout=subprocess.DEVNULL, stderr=complaints, start_new_session=True)
             except (OSError, subprocess.SubprocessError) as problem:
                 self.control.close()
                 raise Trouble(f"A process for the tier {tier!r} can't be started: {problem}") from None
             theirs.close()
-            self.control.settimeout(PATIENCE)
-            try:
-                self.facts = json.loads(self.control.recv(1 << 20) or b'{"problem": "it ended at once"}')
-            except OSError as problem:
-                self.facts = {"problem": str(problem)}
+            self.facts = self.hello()
             if "problem" in self.facts:
                 self.close()
                 complaints.seek(0)
-                raise Trouble(f"A process for the tier {tier!r} doesn't start: {self.facts['problem']}. {complaints.read(2000).decode(errors='replace')}".strip())
+                said = complaints.read(2000).decode(errors="replace").strip()
+                raise Trouble(f"A process for the tier {tier!r} doesn't start: {self.facts['problem']}. {said}".strip())
+
+    def hello(self) -> dict:
+        """What it says of itself when it is ready."""
+        self.control.settimeout(PATIENCE)
+        try:
+            return json.loads(self.control.recv(1 << 20) or b'{"problem": "it ended at once"}')
+        except OSError as problem:
+            return {"problem": str(problem)}
 
     def close(self) -> None:
         self.control.close()
@@ -190,24 +196,23 @@ def own() -> Sandbox:
 
 @cache
 def bubblewrap() -> list[str]:
-    """The command before ours. To be seen are: Python with its own library, the shared libraries it has open, NumPy and jaxtyping, and
-    the five files of the child. No site-packages, no home, no /usr."""
-    own = os.path.dirname(os.__file__)
-    used = nursery("limits").facts["visible"]
-    libraries = sorted({os.path.dirname(os.path.realpath(path)) for path in used if ".so" in path and "-packages/" not in path} | {own})
-    inside = [place for place in packages()]
-    parts = sorted({next(os.path.join(place, Path(path).relative_to(place).parts[0]) for place in inside if path.startswith(place + "/"))
-                    for path in used if any(path.startswith(place + "/") for place in inside)})
-    told = [str(each) for place in inside for part in parts for each in Path(place).glob(os.path.basename(part).removesuffix(".py") + "-*.dist-info")]
-    hidden = sorted({str(each) for place in libraries for pattern in ("*-packages", "*/*-packages") for each in Path(place).glob(pattern)})
-    command = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    """The command before ours. To be seen are: Python with its own library, the folders of the shared libraries that it has open, NumPy and
+    jaxtyping, and the five files of the child. No site-packages, no home, no /usr."""
+    used, homes = nursery("limits").facts["visible"], packages()
+    libraries = {os.path.dirname(os.path.realpath(path)) for path in used if ".so" in path and "-packages/" not in path}
+    folders = sorted(libraries | {os.path.dirname(os.__file__), os.path.realpath("/lib64")})
+    others = {str(each) for folder in folders for pattern in ("*-packages", "*/*-packages") for each in Path(folder).glob(pattern)}
+    parts = sorted({os.path.join(home, Path(path).relative_to(home).parts[0]) for home in homes for path in used if path.startswith(home + "/")})
+    about = [str(each) for part in parts for each in Path(part).parent.glob(f"{Path(part).stem}-*.dist-info")]
+    command = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--die-with-parent", "--new-session"]
+    command += ["--cap-drop", "ALL"]
     for link in (link for link in ("/lib", "/lib64") if os.path.islink(link)):
         command += ["--symlink", os.readlink(link), link]
-    for place in [*libraries, os.path.realpath("/lib64"), python()[0], "/etc/ld.so.cache"]:
+    for place in [*folders, python()[0], "/etc/ld.so.cache"]:
         command += ["--ro-bind-try", place, place]
-    for place in hidden:
+    for place in sorted(others):
         command += ["--tmpfs", place]
-    for place in [*parts, *told]:
+    for place in [*parts, *about]:
         command += ["--ro-bind", place, place]
     for name in INSIDE:
         command += ["--ro-bind", str(HERE / name), f"/inside/{name}"]

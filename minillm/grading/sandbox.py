@@ -23,7 +23,8 @@ TELLS = {
     "bubblewrap": "own namespaces (bubblewrap), Python alone to be seen, and a filter of system calls",
     "uid": "another user in an empty directory, and a filter of system calls; no namespaces",
     "limits": "a filter of system calls and limits; no namespaces and no other user",
-    "unfiltered": "limits alone: this system has no filter of system calls, so a submission can read what you can read. Grade nobody's work but your own",
+    "unfiltered": "limits alone: this system has no filter of system calls, so a submission can read what you can read; "
+                  "grade nobody's work but your own",
 }
 
 # A submission that tries what none may do; it returns what it could. (os and sys are at hand; all else must be had from there.)

@@ -36,8 +36,8 @@ class SideBySide:
     def __str__(self) -> str:
         if self.difference is None:
             return "In this copy there is no reference to compare with: the curve of your run is all there is."
-        return (f"With the reference's operations: the losses differ by at most {self.difference:.2g} nats (at step {self.step}), by {self.at_first:.2g} in the "
-                f"first {FIRST} steps. Both curves are in {self.picture}.")
+        return (f"With the reference's operations: the losses differ by at most {self.difference:.2g} nats (at step {self.step}), "
+                f"by {self.at_first:.2g} in the first {FIRST} steps. Both curves are in {self.picture}.")
 
 
 def train(recipe: Recipe, out: Path, students: StudentOps, resume: bool = False, progress: bool = False, meter: Callable[[], Any] | None = None,

@@ -33,7 +33,8 @@ class StudentOps:
     def require(self, config: Config) -> None:
         """Refuses, with the names, if this model needs an operation that isn't the student's."""
         if missing := [f"{name} ({self.others[name]})" for name in needed(config, self.own) if name in self.others]:
-            raise ValueError(f"This model needs {len(missing)} operation{'s' if len(missing) > 1 else ''} that you have still to write: {'; '.join(missing)}.")
+            raise ValueError(f"This model needs {len(missing)} operation{'s' if len(missing) > 1 else ''} that you have still to write: "
+                             f"{'; '.join(missing)}.")
 
 
 def needed(config: Config, own: Collection[str] = ()) -> list[str]:
@@ -55,7 +56,8 @@ def student_ops(folder: Path | str, **how: Any) -> StudentOps:
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}. Give the one that holds your exercises, such as exercises/.")
     if not any((folder / f"{name}.py").is_file() for name in askable().values()):
-        raise ValueError(f"{folder} holds none of the exercises whose functions a model can run on: {', '.join(f'{name}.py' for name in askable().values())}.")
+        raise ValueError(f"{folder} holds none of the exercises whose functions a model can run on: "
+                         f"{', '.join(f'{name}.py' for name in askable().values())}.")
     for operation, name in askable().items():
         functions, reason = loaded(exercises.load(name), folder / f"{name}.py", how)
         if functions is None:

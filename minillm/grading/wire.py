@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 HEAD = struct.Struct(">QQ")
-JSON_LIMIT = 8 << 20                                              # bytes: a list of a million small numbers fits
+JSON_LIMIT = 2 << 20                                              # bytes: a hundred thousand numbers in lists. Read, it may take 30 times that
 DTYPES = frozenset(np.dtype(letter).str for letter in "?bBhHiIlLqQefdgFD")
 LARGEST_INTEGER = 4096                                            # bits: larger ones can't be written as JSON
 

@@ -11,7 +11,6 @@ A lesson stops at its first failing cell, with a sentence that says which.
 
 import hashlib
 import importlib
-import json
 import re
 import tempfile
 import time
@@ -113,7 +112,7 @@ def output_of(client: Any, code: str) -> str:
 def build(source: Path) -> Ran:
     """Executes a lesson and writes its notebook. What check would refuse is told before anything is written."""
     ran = execute(source)
-    text = json.dumps(ran.notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    text = needed("nbformat").writes(ran.notebook, version=4) + "\n"         # as Jupyter writes it, a line of source a line of the file
     refuse_bad(source, ran.notebook, len(text.encode()))
     files.write_file(source.with_suffix(".ipynb"), text.encode())
     return ran

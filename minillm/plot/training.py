@@ -21,9 +21,10 @@ def two_losses(mine: Sequence[float], reference: Sequence[float], own: Sequence[
     right.plot(steps, [max(each, LEAST) for each in apart], color=COLOURS[0], linewidth=0.9)
     right.set_yscale("log")
     right.set_ylim(LEAST / 2, max(10, *apart))
-    right.text(0.5, 0.95, f"at most {max(apart):.2g}" if any(apart) else "no difference, to the last bit", transform=right.transAxes, ha="center", va="top")
+    told = f"at most {max(apart):.2g}" if any(apart) else "no difference, to the last bit"
+    right.text(0.5, 0.95, told, transform=right.transAxes, ha="center", va="top")
     right.set_ylabel("difference of the losses (nats per token)")
-    right.set_title("How far apart they are: rounding begins at about 1e-7", fontsize=10)
+    right.set_title("How far apart they are: rounding begins at 1e-7, and training amplifies it", fontsize=10)
     for axes in (left, right):
         axes.set_xlabel("step")
     left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)

@@ -10,6 +10,7 @@ from ..grading.checking import Verdict
 
 SIGNS = {"passed": "✓", "failed": "✗", "not started": "·", "not reached": "·", "error": "!"}
 COLOURS = {"passed": 32, "failed": 31, "error": 33}
+PRINTED = 12                                                      # lines of a student's own output that are shown
 CANT_TELL = "None of the mistakes that I know gives these numbers. Take the smallest case and compare by hand, or ask for a hint."
 
 
@@ -39,9 +40,12 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
     """(word, text) pairs below a check that did not pass."""
     if verdict.status == "failed":
         called, _, found = verdict.message.partition("\n")
+        printed = verdict.printed.strip("\n").splitlines()
         said = [("called", called), ("found", found)]
+        if printed:                                               # by the student's own print(): the first lines
+            said.append(("printed", "\n".join(printed[:PRINTED] + ["…"] * (len(printed) > PRINTED))))
         if verdict.advice:
-            return [*said, ("likely", f"{verdict.diagnosis}. {verdict.advice}")]
+            return [*said, ("likely", f"{verdict.diagnosis}. {verdict.advice}" if verdict.diagnosis else verdict.advice)]
         return [*said, ("likely", CANT_TELL)] if " should be " in found else said
     if verdict.status == "error":
         return [("", f"The checker itself failed, which is no fault of yours: {verdict.message}")]

@@ -99,11 +99,12 @@ def copy_package(target: Path, course: set[str]) -> None:
 def take_out(path: Path, functions: dict[str, str], exercise: Exercise) -> None:
     """Gives functions of a file another body, and the file another docstring; helpers that nobody calls any more go, too. What to put
     in place of a body: "yours", the student's function of that name; "gone", a sentence; else the statement itself."""
-    source = path.read_text("utf-8")
+    source, helpers = path.read_text("utf-8"), set()
     for name, instead in functions.items():
         node, owner = found(ast.parse(source), name, path)
+        helpers |= names_in(node)
         source = replaced(source, node, body(node, owner, instead, exercise))
-    source = without_idle_helpers(source, set(functions))
+    source = without_idle(helpers - set(functions), source)
     path.write_text(with_docstring(source, f'"""This is part of an exercise: exercises/{exercise.name}.py. The library\'s own code is taken out of this copy."""'), "utf-8")
 
 
@@ -140,15 +141,20 @@ def replaced(source: str, node: ast.FunctionDef, statements: str) -> str:
     return "\n".join([*lines[:node.body[0].lineno - 1], textwrap.indent(statements, indent), *lines[node.end_lineno:]]) + "\n"
 
 
-def without_idle_helpers(source: str, kept: set[str]) -> str:
-    """Functions of a file that nothing in the file calls any more, and nobody imports, were part of what is taken out."""
+def names_in(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def without_idle(helpers: set[str], source: str) -> str:
+    """What was taken out called these functions. Those that nothing in the file calls any more, and no other file imports, were part of it."""
     tree = ast.parse(source)
-    names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in names_used | kept and node.name != "flops" and node.name not in imported():
-            lines = source.splitlines()
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            return without_idle_helpers("\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n", kept)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in helpers - imported():
+            others = set().union(*(names_in(each) for each in tree.body if each is not node))
+            if node.name not in others:
+                lines = source.splitlines()
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                return without_idle(helpers | names_in(node), "\n".join([*lines[:first - 1], *lines[node.end_lineno:]]) + "\n")
     return source
 
 

@@ -3,7 +3,7 @@
 import functools
 import runpy
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,13 @@ HERE = Path(__file__).parent
 
 
 @functools.cache
-def prepared(name: str, check: str, seed: int) -> list[Prepared]:
+def prepared(name: str, check: str, seed: int, mistakes: bool = True) -> list[Prepared]:
+    """`mistakes`: who only asks whether something passes can do without them, and is much faster."""
+    exercise = exercises.load(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                           # mistakes divide by zero and overflow: that is what is wrong with them
-        return checking.prepare(exercises.load(name), exercises.load(name).check(check), np.random.default_rng([seed, *check.encode()]))
+        return checking.prepare(exercise if mistakes else replace(exercise, mistakes=()), exercise.check(check), np.random.default_rng([seed,
+            *check.encode()]))
 
 
 def sent(value):
@@ -40,7 +43,7 @@ def answer(functions, each: Prepared, filename: str) -> Answer:
     return Answer({name: sent(results[name]) for name in told})
 
 
-def verdicts(name: str, source: str | dict, seed: int = 0) -> dict[str, Verdict]:
+def verdicts(name: str, source: str | dict, seed: int = 0, mistakes: bool = True) -> dict[str, Verdict]:
     """All checks of a submission: its source, or its functions. As checking.run does, but in this process, and every check is tried."""
     exercise, filename, judged, excluded = exercises.load(name), f"exercises/{name}.py", {}, set()
     advice = {wrong.name: wrong.advice for wrong in exercise.mistakes}
@@ -48,7 +51,7 @@ def verdicts(name: str, source: str | dict, seed: int = 0) -> dict[str, Verdict]
         warnings.simplefilter("ignore")
         functions = source if isinstance(source, dict) else vars(child.module("student", source, filename))
         for check in exercise.checks:
-            cases = prepared(name, check.name, seed)
+            cases = prepared(name, check.name, seed, mistakes)
             answers = [answer(functions, each, filename) for each in cases]
             judged[check.name] = checking.judge(check.name, cases, answers, name, advice, check.tolerance, excluded, check.says)
             if judged[check.name].status == "passed":

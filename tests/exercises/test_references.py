@@ -45,7 +45,8 @@ def test_attention_head(causal):
 
 def test_rope():
     rng = np.random.default_rng(0)
-    agree(rope, ops.rope, rng.normal(size=(2, 4, 3, 6)), rng.normal(size=(2, 4, 3, 6)), np.array([5, 0, 2, 9]), mine_too=(500.0,), theirs_too=(500.0,))
+    agree(rope, ops.rope, rng.normal(size=(2, 4, 3, 6)), rng.normal(size=(2, 4, 3, 6)), np.array([5, 0, 2, 9]), mine_too=(500.0,),
+          theirs_too=(500.0,))
 
 
 def test_swiglu():
@@ -55,7 +56,8 @@ def test_swiglu():
 
 def test_layernorm_model_answer():
     rng = np.random.default_rng(0)
-    agree(child.module("answer", solution("layernorm"), "<answer>"), ops.layernorm, rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5)), *rng.normal(size=(2, 5)))
+    agree(child.module("answer", solution("layernorm"), "<answer>"), ops.layernorm, rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5)),
+          *rng.normal(size=(2, 5)))
 
 
 def block_inputs(rng):
@@ -69,7 +71,8 @@ def test_block_is_the_library_s():
     rng, d = np.random.default_rng(0), 16
     config = Config(vocab_size=8, d_model=d, num_layers=1, num_heads=4, num_kv_heads=2, d_ff=10, max_seq_len=8, norm_eps=1e-5, rope_theta=10_000.0)
     shapes = {"query": (d, d), "key": (d, 8), "value": (d, 8), "attention_output": (d, d), "gate": (d, 10), "up": (d, 10), "down": (10, d)}
-    params = {name: rng.normal(size=shape) for name, shape in shapes.items()} | {name: rng.normal(1, 0.3, d) for name in ("attention_norm", "feed_forward_norm")}
+    params = {name: rng.normal(size=shape) for name, shape in shapes.items()} | {name: rng.normal(1, 0.3, d) for name in ("attention_norm",
+        "feed_forward_norm")}
     x, dy = rng.normal(size=(2, 2, 5, d))
     y, cache = block_backward.forward(x, params, np.arange(5), 4, ops.REFERENCE)
     dx, grads = block_backward.backward(dy, cache, ops.REFERENCE)

@@ -90,7 +90,9 @@ def test_gradients_are_the_slopes(name, which):
     exercise, checked = made(name, which), 0
     for check in exercise.checks:
         for case in check.cases(np.random.default_rng(3)):
-            if [step.function for step in case.steps] != ["forward", "backward"] or any(np.abs(value).max() > 50 for value in case.values.values() if isinstance(value, np.ndarray)):
+            if [step.function for step in case.steps] != ["forward",
+                                                          "backward"] or any(np.abs(value).max() > 50 for value in case.values.values()
+                                                              if isinstance(value, np.ndarray)):
                 continue
             values = [case.values[argument] for argument in case.steps[0].arguments]
             if name == "grouped_attention" and values[0].shape[1] == 1:
@@ -109,7 +111,8 @@ def test_gradients_are_the_slopes(name, which):
 @EVERY
 def test_the_text_is_whole_and_tells_the_difference(name, which):
     exercise = made(name, which)
-    text = " ".join([exercise.statement, exercise.title, *exercise.hints, *(wrong.advice for wrong in exercise.mistakes), *(check.title for check in exercise.checks)])
+    text = " ".join([exercise.statement, exercise.title, *exercise.hints, *(wrong.advice for wrong in exercise.mistakes),
+                     *(check.title for check in exercise.checks)])
     assert not [word for word in which.numbers if word in text]
     assert exercise.statement != load(name).statement and "Mind: this is not the usual one." in exercise.statement
     assert all(line == line.rstrip() and len(line) <= 140 for line in exercise.statement.splitlines())
@@ -139,14 +142,17 @@ def test_a_class_is_handed_its_variants_and_graded_by_them(tmp_path):
     for answers, passes in ((solution, False), (lambda name: variants.solution(asked[name]), True)):
         for name in asked:
             (folder / "exercises" / f"{name}.py").write_text(answers(name), "utf-8")
-        told = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "check", *asked, "--json"], cwd=folder, env=environment, capture_output=True, text=True)
+        told = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "check", *asked, "--json"], cwd=folder, env=environment,
+                              capture_output=True, text=True)
         statuses = {name: {each["status"] for each in verdicts} for name, verdicts in json.loads(told.stdout).items()}
         assert all(("failed" not in found) == passes for found in statuses.values()), told.stdout + told.stderr
         (tmp_path / "secret").write_bytes(secret)
-        graded = run.grade(folder / "exercises", run.Settings(tmp_path / f"grades{passes}", assignment=4, secret=tmp_path / "secret", workers=0, variants=True))
+        graded = run.grade(folder / "exercises", run.Settings(tmp_path / f"grades{passes}", assignment=4, secret=tmp_path / "secret", workers=0,
+            variants=True))
         assert not graded.failures
         assert all((each.points == each.possible) == passes for each in graded.results[0].exercises)
-    hint = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "hint", "swiglu"], cwd=folder, env=environment, capture_output=True, text=True)
+    hint = subprocess.run([sys.executable, "-P", "-m", "minillm", "exercises", "hint", "swiglu"], cwd=folder, env=environment, capture_output=True,
+                          text=True)
     assert " ".join(asked["swiglu"].hints[0].split()[:5]) in " ".join(hint.stdout.split()), hint.stdout + hint.stderr
 
 
@@ -159,7 +165,8 @@ def test_a_secret_draws_always_the_same_and_secrets_differ():
 
 
 def test_numbers_are_drawn_too():
-    capped = {re.search(r"(\S+) · tanh", exercise.statement)[1] for exercise in (variants.variant("attention_head", bytes([i])) for i in range(60)) if "soft-capped" in exercise.title}
+    capped = {re.search(r"(\S+) · tanh", exercise.statement)[1] for exercise in (variants.variant("attention_head", bytes([i])) for i in range(60))
+              if "soft-capped" in exercise.title}
     assert capped == {"1.5", "2", "2.5"}
 
 

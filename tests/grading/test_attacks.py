@@ -115,5 +115,6 @@ def test_the_scan_of_memory_finds_what_is_there():
     """The attack is no paper tiger: it goes through thousands of pages, and a secret that does reach the child is found."""
     source = (HERE / "scans_its_memory.py").read_text("utf-8")
     for secret, gets in ((SECRET, True), (SECRET[::-1], False)):
-        [answer] = caller.ask(source, [call("forward", returns=("y", "_cache"), x=np.ones(3), w=np.frombuffer(secret, np.uint8).copy())], sandbox=sandbox.best())
+        [answer] = caller.ask(source, [call("forward", returns=("y", "_cache"), x=np.ones(3), w=np.frombuffer(secret, np.uint8).copy())],
+                              sandbox=sandbox.best())
         assert int(answer.printed.split()[0]) > 1000 and ("GOT" in answer.printed) == gets, answer

@@ -16,8 +16,11 @@ from minillm.grading import caller, child, nurseries
 from minillm.grading.caller import Limits, ask
 from minillm.grading.nurseries import Sandbox, Trouble
 
-TIERS = [pytest.param(tier, marks=() if tier in ("unshare", "limits") else pytest.mark.slow) for tier in ("unshare", "bubblewrap", "uid", "limits", "unfiltered")]
+TIERS = [pytest.param(tier,
+                      marks=() if tier in ("unshare",
+                                           "limits") else pytest.mark.slow) for tier in ("unshare", "bubblewrap", "uid", "limits", "unfiltered")]
 ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(params=TIERS)
@@ -33,7 +36,8 @@ def kept(request):
 def one(body: str, kept: Sandbox | None = None, limits: Limits | None = None, **values):
     """The answer of f(**values), whose body this is."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
-    [answer] = ask(f"import os, sys, time\nimport numpy as np\ndef f({', '.join(values)}):\n{lines}", [call("f", **values)], limits or Limits(), sandbox=kept)
+    [answer] = ask(f"import os, sys, time\nimport numpy as np\ndef f({', '.join(values)}):\n{lines}", [call("f", **values)], limits or Limits(),
+                   sandbox=kept)
     return answer
 
 
@@ -56,9 +60,12 @@ def test_each_case_has_its_answer_and_a_file_that_cannot_run_is_told_for_all():
     source = "def f(n):\n    return 1 / n\n"
     answers = ask(source, [call("f", n=n) for n in (1, 0, 2)], filename="mine.py")
     assert [each.values.get("result") for each in answers] == [1.0, None, 0.5]
-    assert (answers[1].problem, answers[1].message, answers[1].line, answers[1].text) == ("error", "ZeroDivisionError: division by zero", 2, "return 1 / n")
-    for wrong, problem, message, line in (("x = [1\n", "syntax", "SyntaxError: '[' was never closed", 1), ("\n1 / 0", "error", "ZeroDivisionError: division by zero", 2),
-                                          ("raise NotImplementedError('f')", "not started", "f", 1), ("f = 3", "form", "The file has no function f.", None)):
+    assert (answers[1].problem, answers[1].message, answers[1].line,
+            answers[1].text) == ("error", "ZeroDivisionError: division by zero", 2, "return 1 / n")
+    for wrong, problem, message, line in (("x = [1\n", "syntax", "SyntaxError: '[' was never closed", 1),
+                                          ("\n1 / 0", "error", "ZeroDivisionError: division by zero", 2),
+                                          ("raise NotImplementedError('f')", "not started", "f", 1),
+                                          ("f = 3", "form", "The file has no function f.", None)):
         answers = ask(wrong, [call("f", n=1)] * 3, filename="mine.py")
         assert [(each.problem, each.message, each.line) for each in answers] == [(problem, message, line)] * 3
     assert ask(source, []) == []
@@ -83,7 +90,8 @@ def test_a_function_handed_in_can_be_called():
     assert answer.values["result"] == 6.0
 
 
-@pytest.mark.parametrize("returned, message", [("1", "It returned a int."), ("(1, 2, 3)", "It returned a tuple of 3."), ("[1, 2]", "It returned a list.")])
+@pytest.mark.parametrize("returned, message", [("1", "It returned a int."), ("(1, 2, 3)", "It returned a tuple of 3."),
+                                               ("[1, 2]", "It returned a list.")])
 def test_another_number_of_results_is_told(returned, message):
     [answer] = ask(f"def f():\n    return {returned}", [call("f", returns=("y", "_cache"))])
     assert answer.problem == "form" and answer.message == f"f must return a tuple of 2: (y, cache). {message}"
@@ -98,7 +106,8 @@ BRIEF = Limits(seconds=1, megabytes=100, answer_megabytes=1, printed_kilobytes=1
     ("while True: pass", "time", "It (computed for longer than 1 s|took longer than 2 s)"),
     ("time.sleep(100)", "time", "It took longer than 2 s"),
     ("return np.ones(20_000_000)", "error", "MemoryError: There is not as much memory"),
-    ("return np.ones(1_000_000)", "form", "Its answer is larger than 1 MB"),
+    pytest.param("return np.ones(1_000_000)", "form", "Its answer is too large: there is room for 1 MB of arrays", id="large answer"),
+    ("return [0] * 200_000", "form", "Its answer is too large"),
     ("print('many words ' * 10_000)", "printed", "It printed more than 10 kB"),
     ("os.write(2, b'x' * 20_000)", "printed", "It printed more than 10 kB"),
     ("return open('/tmp/minillm-test', 'w')", "error", "A function of an exercise only computes"),
@@ -117,6 +126,19 @@ def test_what_goes_too_far_is_a_sentence(body, problem, message, monkeypatch):
     assert answer.problem == problem and re.search(message, answer.message), answer
 
 
+def test_who_leaves_a_process_behind_where_it_can_does_not_stop_the_grader():
+    """Without the filter: a process that has left its group holds the pipes, and nobody waits for it."""
+    source = ("import os, time\ndef f():\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(8)\n        os.write(1, b'still here')\n"
+              "        os._exit(0)\n    print('gone')\n    return 1")
+    [answer] = ask(source, [call("f")], sandbox=Sandbox("unfiltered"))
+    assert answer.values.get("result") == 1 and answer.printed == "gone\n" or answer.problem == "error"        # who isn't root can't fork there
+
+
+def test_answers_that_are_too_large_together_are_too_large():
+    answers = ask("import numpy as np\ndef f():\n    return np.ones(50_000)", [call("f")] * 4, BRIEF)
+    assert [each.problem for each in answers] == [None, None, "form", "form"]
+
+
 def test_the_time_is_that_of_the_processor_and_the_clock_is_patient():
     assert Limits(seconds=5).wall >= 2 * 5
     assert one("time.sleep(1.5)\nreturn 1", limits=Limits(seconds=1)).values["result"] == 1
@@ -130,7 +152,8 @@ def test_memory_is_counted_from_what_python_takes():
 # --- what a child has, and what it can reach -------------------------------------------------------------------------------------------
 
 def test_a_child_has_nothing(kept):
-    open_ones = "found = []\nfor n in range(64):\n    try:\n        os.close(n) if n != 3 else None\n        found.append(n)\n    except OSError: pass\nreturn found"
+    open_ones = ("found = []\nfor n in range(64):\n    try:\n        os.close(n) if n != 3 else None\n        found.append(n)\n"
+                 "    except OSError: pass\nreturn found")
     assert result(open_ones, kept) == [0, 1, 2, 3]
     assert result("return dict(os.environ)", kept) == {}
     assert result("return sys.path, [type(each).__name__ for each in sys.meta_path]", kept) == ([], ["Nothing"])
@@ -141,12 +164,14 @@ def test_a_child_has_nothing(kept):
 
 def test_what_may_be_imported_can_be_and_works(kept):
     names = "\n".join(f"import {name}" for name in (*child.PARTS, *child.STANDARD, "jaxtyping") if name != "__future__")
-    [answer] = ask(f"from __future__ import annotations\n{names}\nfrom jaxtyping import Float\nfrom typing import Any\ndef f(x: Float[Any, 'n']) -> Float[Any, 'n']:\n    return x * 2",
+    [answer] = ask(f"from __future__ import annotations\n{names}\nfrom jaxtyping import Float\nfrom typing import Any\n"
+                   "def f(x: Float[Any, 'n']) -> Float[Any, 'n']:\n    return x * 2",
                    [call("f", x=np.ones(2))], sandbox=kept)
     assert answer.problem is None, answer
 
 
-@pytest.mark.parametrize("statement, name", [("import scipy.linalg", "scipy"), ("from minillm.ops import rmsnorm", "minillm"), ("import torch", "torch"), ("import helpers", "helpers"),
+@pytest.mark.parametrize("statement, name", [("import scipy.linalg", "scipy"), ("from minillm.ops import rmsnorm", "minillm"),
+                                             ("import torch", "torch"), ("import helpers", "helpers"),
                                              ("import numpy.f2py", "numpy.f2py"), ("from . import x", None)])
 def test_another_import_is_a_sentence(statement, name):
     answer = one(statement)
@@ -157,24 +182,37 @@ def test_another_import_is_a_sentence(statement, name):
 NUMPY = """
 a = np.arange(12.0).reshape(3, 4); s = a[:, :3] + np.eye(3)
 rng = np.random.default_rng(0)
-done = [np.einsum('ij,kj->ik', a, a, optimize=True), np.tensordot(a, a.T, 1), np.linalg.svd(a), np.linalg.eigh(s + s.T), np.linalg.solve(s, a), np.linalg.lstsq(a, a, rcond=None),
-    np.linalg.qr(a), np.linalg.norm(a), np.linalg.matrix_rank(a), np.fft.fft2(a), np.pad(a, 2, mode='reflect'), np.median(a), np.quantile(a, [0.1, 0.5]), np.histogram(a),
-    np.unique(a, return_counts=True), np.apply_along_axis(sum, 0, a), np.vectorize(lambda v: v + 1)(a), np.lib.stride_tricks.sliding_window_view(a, 2, 0), np.cov(a), np.corrcoef(a),
-    np.polyfit([1, 2, 3], [1, 2, 4], 1), np.interp(1.5, [1, 2], [3, 4]), np.meshgrid([1], [2]), np.ix_([0], [1]), np.triu_indices(3), np.put_along_axis(a, np.zeros((3, 1), int), 1, 1),
-    np.take_along_axis(a, np.zeros((3, 1), int), 1), np.add.at(a, (0, 0), 1), np.logaddexp.reduce(a), np.gradient(a), np.convolve([1, 2], [3]), np.kron(a, a), np.nanmean(a),
-    rng.normal(size=3), rng.choice(5, 2, replace=False), rng.multinomial(5, [0.5, 0.5]), rng.permutation(4), np.random.seed(1), np.random.randn(2), np.random.choice(3), np.random.shuffle([1, 2]),
-    repr(a), str(a.astype(complex)), np.array2string(a, precision=2), np.array_repr(a > 1), repr(np.float32(1)), f'{np.float64(1):.3f}', np.format_float_positional(1.5), np.info(np.sum) if False else 0,
-    np.testing.assert_allclose(a, a), np.allclose(a, a), np.isclose(a, a).all(), np.array_split(a, 2), np.block([[a], [a]]), np.rollaxis(a, 1), np.moveaxis(a, 0, 1), np.searchsorted([1, 2], 1.5),
-    np.lexsort(([1, 2], [2, 1])), np.partition(a, 1), np.argpartition(a, 1), np.cumprod(a), np.diff(a), np.trapezoid([1, 2]), np.ma.masked_less(a, 3).sum(), np.bincount([1, 2]), np.digitize([1], [0, 2]),
-    np.frombuffer(b'abcd', np.uint8), np.fromiter([1, 2], float), np.packbits([1, 0]), np.errstate(all='ignore').__enter__(), np.finfo(np.float16), np.result_type(1, 2.0), np.promote_types('f4', 'i8'),
-    np.loadtxt(['1 2']), np.genfromtxt(['1,2'], delimiter=','), np.char.upper(['a']), np.datetime64('2000-01-01') + 1, np.nditer(a).next if False else 0, np.polynomial.Polynomial([1, 2])(3), a.dot(a.T), np.save]
+done = [np.einsum('ij,kj->ik', a, a, optimize=True), np.tensordot(a, a.T, 1), np.linalg.svd(a), np.linalg.eigh(s + s.T), np.linalg.solve(s,
+    a), np.linalg.lstsq(a, a, rcond=None),
+    np.linalg.qr(a), np.linalg.norm(a), np.linalg.matrix_rank(a), np.fft.fft2(a), np.pad(a, 2, mode='reflect'), np.median(a),
+    np.quantile(a, [0.1, 0.5]), np.histogram(a),
+    np.unique(a, return_counts=True), np.apply_along_axis(sum, 0, a), np.vectorize(lambda v: v + 1)(a),
+    np.lib.stride_tricks.sliding_window_view(a, 2, 0), np.cov(a), np.corrcoef(a),
+    np.polyfit([1, 2, 3], [1, 2, 4], 1), np.interp(1.5, [1, 2], [3, 4]), np.meshgrid([1], [2]), np.ix_([0], [1]), np.triu_indices(3),
+    np.put_along_axis(a, np.zeros((3, 1), int), 1, 1),
+    np.take_along_axis(a, np.zeros((3, 1), int), 1), np.add.at(a, (0, 0), 1), np.logaddexp.reduce(a), np.gradient(a), np.convolve([1, 2],
+    [3]), np.kron(a, a), np.nanmean(a),
+    rng.normal(size=3), rng.choice(5, 2, replace=False), rng.multinomial(5, [0.5, 0.5]), rng.permutation(4), np.random.seed(1),
+    np.random.randn(2), np.random.choice(3), np.random.shuffle([1, 2]),
+    repr(a), str(a.astype(complex)), np.array2string(a, precision=2), np.array_repr(a > 1), repr(np.float32(1)), f'{np.float64(1):.3f}',
+    np.format_float_positional(1.5), np.info(np.sum) if False else 0,
+    np.testing.assert_allclose(a, a), np.allclose(a, a), np.isclose(a, a).all(), np.array_split(a, 2), np.block([[a], [a]]), np.rollaxis(a,
+    1), np.moveaxis(a, 0, 1), np.searchsorted([1, 2], 1.5),
+    np.lexsort(([1, 2], [2, 1])), np.partition(a, 1), np.argpartition(a, 1), np.cumprod(a), np.diff(a), np.trapezoid([1, 2]),
+    np.ma.masked_less(a, 3).sum(), np.bincount([1, 2]), np.digitize([1], [0, 2]),
+    np.frombuffer(b'abcd', np.uint8), np.fromiter([1, 2], float), np.packbits([1, 0]), np.errstate(all='ignore').__enter__(),
+    np.finfo(np.float16), np.result_type(1, 2.0), np.promote_types('f4', 'i8'),
+    np.loadtxt(['1 2']), np.genfromtxt(['1,2'], delimiter=','), np.char.upper(['a']), np.datetime64('2000-01-01') + 1,
+    np.nditer(a).next if False else 0, np.polynomial.Polynomial([1, 2])(3), a.dot(a.T), np.save]
 try:
     np.zeros((2, 3)) @ np.zeros((2, 3))
 except ValueError as error:
     done.append(str(error))
 import collections, decimal, fractions, statistics, datetime, json, re, textwrap, string, dataclasses, enum, logging, pprint, copy
-done += [collections.Counter('aab'), decimal.Decimal('1.1').sqrt(), fractions.Fraction(1, 3), statistics.stdev([1, 2]), datetime.datetime.now().isoformat(), json.loads(json.dumps([1])), re.findall('a+', 'aab'),
-    datetime.datetime.strptime('2000', '%Y'), copy.deepcopy([a]), pprint.pformat({1: a}), 'é'.encode('utf-16'), b'x'.decode('latin-1'), '%s' % 1.5, time.strftime('%Y'), logging.getLogger('a').warning('told')]
+done += [collections.Counter('aab'), decimal.Decimal('1.1').sqrt(), fractions.Fraction(1, 3), statistics.stdev([1, 2]),
+    datetime.datetime.now().isoformat(), json.loads(json.dumps([1])), re.findall('a+', 'aab'),
+    datetime.datetime.strptime('2000', '%Y'), copy.deepcopy([a]), pprint.pformat({1: a}), 'é'.encode('utf-16'), b'x'.decode('latin-1'),
+    '%s' % 1.5, time.strftime('%Y'), logging.getLogger('a').warning('told')]
 return len(done)
 """
 
@@ -184,7 +222,8 @@ def test_everything_in_numpy_that_is_loaded_late_is_there(kept):
 
 
 def test_each_child_is_fresh_and_begins_alike(kept):
-    draw = "import random\nfound = getattr(np, 'left', None)\nnp.left = sys.left = 1\nreturn found, random.random(), float(np.random.rand()), hash('a'), list({'a', 'b', 'c'})"
+    draw = ("import random\nfound = getattr(np, 'left', None)\nnp.left = sys.left = 1\n"
+            "return found, random.random(), float(np.random.rand()), hash('a'), list({'a', 'b', 'c'})")
     first, second = (result(draw, kept) for _ in range(2))
     assert first == second and first[0] is None
 
@@ -259,7 +298,8 @@ def test_a_child_that_the_system_kills_is_tried_again():
     nurseries.nursery("limits")
     before = descendants({nurseries.nursery("limits").process.pid})
     answers = []
-    asking = threading.Thread(target=lambda: answers.extend(ask("import time\ndef f():\n    time.sleep(2)\n    return 1", [call("f")], sandbox=Sandbox("limits"))))
+    asking = threading.Thread(target=lambda: answers.extend(ask("import time\ndef f():\n    time.sleep(2)\n    return 1", [call("f")],
+                                                                sandbox=Sandbox("limits"))))
     asking.start()
     deadline = time.monotonic() + 10
     while len(family := sorted(descendants({nurseries.nursery("limits").process.pid}) - before)) < 2 and time.monotonic() < deadline:
@@ -331,8 +371,9 @@ def carrying(mark: str) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_grader_that_is_killed_leaves_nothing_running(kept, number, tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", GRADER, kept.tier], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as grader:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": PATH}
+    with subprocess.Popen([sys.executable, "-c", GRADER, kept.tier], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as grader:
         assert grader.stdout.readline() == "ready\n"
         deadline = time.monotonic() + 20
         while len(carrying(str(tmp_path))) < (2 if kept.tier == "unfiltered" else 4) and time.monotonic() < deadline:
@@ -352,8 +393,10 @@ def test_a_grader_that_is_killed_leaves_nothing_running(kept, number, tmp_path):
 def test_after_a_fork_each_process_has_its_own_nursery():
     """As in a pool of workers that are forked: neither disturbs the other."""
     code = ("import os\nfrom minillm.exercises.exercise import call\nfrom minillm.grading import nurseries\nfrom minillm.grading.caller import ask\n"
-            "go = lambda: ask('def f(): return 1', [call('f')])[0].values['result']\nassert go() == 1\nfirst = nurseries.nursery('limits').process.pid\npid = os.fork()\n"
-            "if not pid:\n    ok = go() == 1 and nurseries.nursery('limits').process.pid != first\n    nurseries.close_all()\n    os._exit(0 if ok else 1)\n"
+            "go = lambda: ask('def f(): return 1', [call('f')])[0].values['result']\nassert go() == 1\n"
+            "first = nurseries.nursery('limits').process.pid\npid = os.fork()\n"
+            "if not pid:\n    ok = go() == 1 and nurseries.nursery('limits').process.pid != first\n    nurseries.close_all()\n"
+            "    os._exit(0 if ok else 1)\n"
             "assert os.waitpid(pid, 0)[1] == 0\nassert go() == 1 and nurseries.nursery('limits').process.pid == first\nprint('fine')")
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
     assert done.stdout == "fine\n", done.stderr

@@ -33,7 +33,8 @@ def test_no_array_passes_with_one_number_too_far_off(expected, where, much, sign
 
 @given(EXPECTED, hnp.arrays(np.float64, SHAPES, elements=st.floats(allow_nan=True, allow_infinity=True)))
 def test_no_other_array_passes(expected, answer):
-    assume(answer.shape != expected.shape or not np.allclose(answer, expected, rtol=10 * TOLERANCE, atol=10 * TOLERANCE * typical(expected) + 2 * NOTHING))
+    assume(answer.shape != expected.shape or not np.allclose(answer, expected, rtol=10 * TOLERANCE,
+                                                             atol=10 * TOLERANCE * typical(expected) + 2 * NOTHING))
     assert difference(answer, expected, tolerance=TOLERANCE)
 
 
@@ -49,7 +50,8 @@ def test_a_number_that_is_not_finite_passes_only_for_the_same_infinity(expected,
 
 @given(EXPECTED)
 def test_whatever_broadcasts_to_the_answer_is_not_the_answer(expected):
-    for answer in (expected[None], expected[..., None], expected.reshape(-1)[:0], np.float64(expected.flat[0]), float(expected.flat[0]), np.array([]), [], (),
+    for answer in (expected[None], expected[..., None], expected.reshape(-1)[:0], np.float64(expected.flat[0]), float(expected.flat[0]),
+                   np.array([]), [], (),
                    expected.tolist(), None, expected.reshape(-1)[None, None, None]):
         if np.shape(answer) == expected.shape and not isinstance(answer, list):
             continue
@@ -62,7 +64,8 @@ def test_other_kinds_of_array_never_pass(expected):
         def __array_ufunc__(self, *arguments, **options):
             return np.True_
 
-    for answer in (expected.view(Mine), np.ma.masked_array(expected), np.ma.masked_all(expected.shape), expected.astype(object), expected.astype(complex),
+    for answer in (expected.view(Mine), np.ma.masked_array(expected), np.ma.masked_all(expected.shape), expected.astype(object),
+                   expected.astype(complex),
                    expected.astype("S"), expected.astype(str), expected.astype(int), expected > 0, Foreign("a thing"), {"y": expected}, (expected,)):
         assert difference(answer, expected, tolerance=1e9), f"{type(answer)} passes"
     assert expected.ndim != 2 or difference(expected.view(np.matrix), expected)
@@ -95,9 +98,11 @@ def test_an_object_that_is_equal_to_everything_passes_for_nothing(expected):
 # --- numbers, and what holds them -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer, expected", [
-    (2.5, 2.5), (np.float64(2.5), 2.5), (np.array(2.5), 2.5), (2.5, np.float64(2.5)), (2.5, np.array(2.5)), (np.float32(2.5), 2.5), (0, 0.0), (3, 3.0),
+    (2.5, 2.5), (np.float64(2.5), 2.5), (np.array(2.5), 2.5), (2.5, np.float64(2.5)), (2.5, np.array(2.5)), (np.float32(2.5), 2.5), (0, 0.0),
+    (3, 3.0),
     (3, 3), (np.int32(3), 3), (np.array(3), 3), (3, np.int64(3)), (np.uint8(3), 3), (True, True), (np.True_, True), (2**63, np.uint64(2**63)),
-    ("a", "a"), (b"a", b"a"), (None, None), ([1, 2], [1, 2]), ((1, [2.0]), (1, [2.0])), ({"a": 1, (1, 2): 2.0}, {(1, 2): 2.0, "a": 1}), ([], []), ({}, {}),
+    ("a", "a"), (b"a", b"a"), (None, None), ([1, 2], [1, 2]), ((1, [2.0]), (1, [2.0])), ({"a": 1, (1, 2): 2.0}, {(1, 2): 2.0, "a": 1}), ([], []),
+    ({}, {}),
     (np.zeros((0, 3)), np.zeros((0, 3))), ([1e-18, 1.0], [0.0, 1.0]), (1e-15, 0.0), ([1.0, 5e-9], [1.0, 0.0]),
 ])
 def test_these_are_the_same(answer, expected):

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from minillm.exercises.exercise import backward, call
+from minillm.grading.caller import Answer
+from minillm.grading.checking import Prepared, judge
 from minillm.grading.diagnoses import OF_ARRAYS, WHOLE, Fault, diagnose
 
 rng = np.random.default_rng(0)
@@ -100,7 +102,8 @@ def test_a_diagnosis_must_explain_every_wrong_case():
 
 
 def test_single_numbers_have_no_factor():
-    assert diagnose([fault(np.float64(3.0), np.float64(2.1)), fault(np.float64(1.0), np.float64(2.9)), fault(np.float64(1.7), np.float64(2.9))]) is None
+    assert diagnose([fault(np.float64(3.0), np.float64(2.1)), fault(np.float64(1.0), np.float64(2.9)),
+                     fault(np.float64(1.7), np.float64(2.9))]) is None
 
 
 def test_another_form_is_left_to_the_message():
@@ -126,6 +129,22 @@ def test_a_smooth_change_is_not_called_a_factor_or_a_sign(seed, shape):
     draw = np.random.default_rng(seed)
     expected = draw.normal(size=shape)
     assert diagnose([fault(expected * draw.uniform(1.1, 3, shape), expected)]) is None
+
+
+def test_where_nothing_fits_the_check_says_what_a_failure_of_it_means():
+    case = call("f", x=MATRIX)
+    prepared, answers = [Prepared(case, {"result": MATRIX})], [Answer({"result": MATRIX ** 2, "x": MATRIX})]
+    verdict = judge("large", prepared, answers, "exercise", {}, says="Digits are lost.")
+    assert (verdict.diagnosis, verdict.advice) == (None, "Digits are lost.")
+    verdict = judge("large", prepared, [Answer({"result": -MATRIX, "x": MATRIX})], "exercise", {}, says="Digits are lost.")
+    assert verdict.diagnosis == "opposite sign" and "sign" in verdict.advice
+
+
+def test_an_exercise_s_own_mistake_goes_before_what_can_be_seen():
+    case = call("f", x=MATRIX)
+    prepared = [Prepared(case, {"result": MATRIX}, {"minus forgotten": {"result": -MATRIX}})]
+    verdict = judge("check", prepared, [Answer({"result": -MATRIX, "x": MATRIX})], "exercise", {"minus forgotten": "Where is the minus?"})
+    assert (verdict.diagnosis, verdict.advice) == ("minus forgotten", "Where is the minus?")
 
 
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)

@@ -14,6 +14,7 @@ from minillm.grading.nurseries import Sandbox, Trouble
 from minillm.grading.sandbox import TELLS, TIERS
 
 ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="these tiers are Linux's")
 
 
@@ -31,7 +32,8 @@ def test_the_first_tier_that_holds_is_taken(monkeypatch):
 
 
 @pytest.mark.parametrize("has, required, refused", [
-    ("unshare", "bubblewrap", False), ("bubblewrap", "unshare", False), ("unshare", "uid", False), ("uid", "limits", False), ("limits", "limits", False), ("unfiltered", "unfiltered", False),
+    ("unshare", "bubblewrap", False), ("bubblewrap", "unshare", False), ("unshare", "uid", False), ("uid", "limits", False),
+    ("limits", "limits", False), ("unfiltered", "unfiltered", False),
     ("uid", "unshare", True), ("limits", "uid", True), ("unfiltered", "limits", True), ("limits", "bubblewrap", True),
 ])
 def test_less_than_what_is_required_is_refused(has, required, refused):
@@ -58,7 +60,8 @@ def test_every_tier_says_what_it_is_worth():
 @LINUX
 def test_the_trial_finds_what_is_open():
     """Without the filter it gets what it asks for. (The last that it asks for would end it: another program in its place.)"""
-    source = "".join(line for line in sandbox.TRIAL.splitlines(True) if "execv" not in line).replace("def attempts():", "os.closerange(0, 3)\ndef attempts():")
+    source = "".join(line for line in sandbox.TRIAL.splitlines(True) if "execv" not in line)
+    source = source.replace("def attempts():", "os.closerange(0, 3)\ndef attempts():")
     [answer] = ask(source, [call("trial")], sandbox=Sandbox("unfiltered"))
     assert {"open a file", "list a directory", "signal its parent", "open a socket"} <= set(answer.values["result"])
     assert ask(sandbox.TRIAL, [call("trial")], sandbox=Sandbox("unfiltered"))[0].problem == "died"
@@ -74,6 +77,7 @@ def test_a_tier_in_which_the_trial_gets_something_is_not_offered(monkeypatch):
 
 @LINUX
 def test_a_program_that_is_not_there_is_told_and_not_taken(monkeypatch):
+    monkeypatch.setattr(nurseries, "_nurseries", {})              # none that was started before counts
     monkeypatch.setattr(nurseries, "bubblewrap", lambda: ["/nowhere/bwrap"])
     assert "can't be started" in sandbox.failing("bubblewrap")
     monkeypatch.setattr(nurseries, "bubblewrap", lambda: ["/bin/false"])
@@ -127,7 +131,8 @@ def look(tier: str) -> dict:
     import json
     before = nurseries.bubblewrap() if tier == "bubblewrap" else []
     where = "/inside" if before else str(Path(nurseries.__file__).parent)
-    done = subprocess.run([*before, *nurseries.python(), "-c", LOOK, tier, where, *nurseries.packages()], capture_output=True, text=True, cwd="/", env=nurseries.environment(), timeout=60)
+    done = subprocess.run([*before, *nurseries.python(), "-c", LOOK, tier, where, *nurseries.packages()], capture_output=True, text=True, cwd="/",
+                          env=nurseries.environment(), timeout=60)
     if done.returncode:
         pytest.skip(f"{tier} can't be had here: {done.stderr}")
     return json.loads(done.stdout)
@@ -147,7 +152,8 @@ def test_in_bubblewrap_python_is_there_and_nothing_of_ours():
     assert facts["user"] == 65534 and facts["interfaces"] == ["lo"] and facts["written"] == "OSError"
     assert set(facts["/inside"]) == set(nurseries.INSIDE)
     seen = {name for place in nurseries.packages() for name in facts[place]}
-    assert seen and all(name.partition("-")[0].partition(".")[0] in ("numpy", "jaxtyping", "wadler_lindig", "typing_extensions", "ml_dtypes") for name in seen), seen
+    assert seen and all(name.partition("-")[0].partition(".")[0] in ("numpy", "jaxtyping", "wadler_lindig", "typing_extensions",
+                                                                     "ml_dtypes") for name in seen), seen
     assert facts["/home"] == "FileNotFoundError" and "passwd" not in facts["/etc"]
 
 
@@ -165,7 +171,8 @@ def test_no_secret_is_handed_to_a_nursery():
     for tier in ("limits", sandbox.best().tier):
         process = nurseries.nursery(tier).process.pid
         assert set(entry.partition("=")[0] for entry in Path(f"/proc/{process}/environ").read_text().split("\0")) <= {
-            "PYTHONHASHSEED", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "LD_LIBRARY_PATH", "TMPDIR", "PWD", ""}
+            "PYTHONHASHSEED", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "LD_LIBRARY_PATH", "TMPDIR",
+            "PWD", ""}
 
 
 # --- as in a default container: no namespaces -----------------------------------------------------------------------------------------
@@ -183,7 +190,8 @@ lines = [(0x20, 0, 0, 0), *((0x15, len(forbidden) + 3 - i, 0, number) for i, num
 code = b"".join(struct.pack("HBBI", *line) for line in lines)
 made = seccomp.Program(len(lines), code)
 library = ctypes.CDLL(None, use_errno=True)
-assert not library.prctl(38, 1, 0, 0, 0) and not library.syscall(seccomp.MACHINES[machine][2], 1, 1, ctypes.byref(made)), os.strerror(ctypes.get_errno())
+assert not library.prctl(38, 1, 0, 0, 0)
+assert not library.syscall(seccomp.MACHINES[machine][2], 1, 1, ctypes.byref(made)), os.strerror(ctypes.get_errno())
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
@@ -191,7 +199,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 def contained(*arguments: str) -> subprocess.CompletedProcess:
     """Python where namespaces are blocked, by the rule that ordinary containers have."""
     command = [sys.executable, "-c", CONTAINER, str(ROOT / "minillm/grading/seccomp.py"), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
 
 
 @LINUX

@@ -11,15 +11,23 @@ import pytest
 from minillm.grading import seccomp
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-HEADERS = {"x86_64": [Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), Path("/usr/include/asm/unistd_64.h")], "aarch64": [Path("/usr/include/asm-generic/unistd.h")]}
+HEADERS = {"x86_64": [Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), Path("/usr/include/asm/unistd_64.h")],
+           "aarch64": [Path("/usr/include/asm-generic/unistd.h")]}
 FORBIDDEN = {
-    "x86_64": dict(open=2, stat=4, fstat=5, lstat=6, ioctl=16, access=21, pipe=22, shmget=29, dup=32, dup2=33, socket=41, connect=42, clone=56, fork=57, vfork=58, execve=59, kill=62,
-                   fcntl=72, truncate=76, getdents=78, getcwd=79, chdir=80, rename=82, mkdir=83, link=86, unlink=87, symlink=88, readlink=89, chmod=90, chown=92, ptrace=101,
-                   syslog=103, setuid=105, getppid=110, setsid=112, mknod=133, personality=135, setpriority=141, prctl=157, arch_prctl=158, setrlimit=160, chroot=161, mount=165,
-                   tkill=200, sched_setaffinity=203, io_setup=206, openat=257, newfstatat=262, unshare=272, tgkill=234, prlimit64=302, process_vm_readv=310, process_vm_writev=311,
-                   seccomp=317, memfd_create=319, bpf=321, execveat=322, userfaultfd=323, io_uring_setup=425, clone3=435, pidfd_open=434, openat2=437, pidfd_getfd=438),
-    "aarch64": dict(getcwd=17, dup=23, fcntl=25, ioctl=29, mkdirat=34, unlinkat=35, symlinkat=36, mount=40, chroot=51, openat=56, pipe2=59, getdents64=61, newfstatat=79, fstat=80,
-                    ptrace=117, kill=129, tkill=130, tgkill=131, setuid=146, setsid=157, prctl=167, getppid=173, socket=198, connect=203, clone=220, execve=221, prlimit64=261,
+    "x86_64": dict(open=2, stat=4, fstat=5, lstat=6, ioctl=16, access=21, pipe=22, shmget=29, dup=32, dup2=33, socket=41, connect=42, clone=56,
+                   fork=57, vfork=58, execve=59, kill=62,
+                   fcntl=72, truncate=76, getdents=78, getcwd=79, chdir=80, rename=82, mkdir=83, link=86, unlink=87, symlink=88, readlink=89,
+                   chmod=90, chown=92, ptrace=101,
+                   syslog=103, setuid=105, getppid=110, setsid=112, mknod=133, personality=135, setpriority=141, prctl=157, arch_prctl=158,
+                   setrlimit=160, chroot=161, mount=165,
+                   tkill=200, sched_setaffinity=203, io_setup=206, openat=257, newfstatat=262, unshare=272, tgkill=234, prlimit64=302,
+                   process_vm_readv=310, process_vm_writev=311,
+                   seccomp=317, memfd_create=319, bpf=321, execveat=322, userfaultfd=323, io_uring_setup=425, clone3=435, pidfd_open=434,
+                   openat2=437, pidfd_getfd=438),
+    "aarch64": dict(getcwd=17, dup=23, fcntl=25, ioctl=29, mkdirat=34, unlinkat=35, symlinkat=36, mount=40, chroot=51, openat=56, pipe2=59,
+                    getdents64=61, newfstatat=79, fstat=80,
+                    ptrace=117, kill=129, tkill=130, tgkill=131, setuid=146, setsid=157, prctl=167, getppid=173, socket=198, connect=203, clone=220,
+                    execve=221, prlimit64=261,
                     process_vm_readv=270, seccomp=277, memfd_create=279, bpf=280, execveat=281, io_uring_setup=425, clone3=435, openat2=437),
 }
 EVERY = pytest.mark.parametrize("machine", MACHINES)
@@ -60,7 +68,8 @@ def test_files_programs_processes_sockets_and_others_memory_are_refused(machine)
 
 @EVERY
 def test_the_other_doors_of_the_kernel_are_shut(machine):
-    for architecture in (0x40000003, 0x40000028, 0, 0xC000003E ^ 0xC00000B7 ^ MACHINES[machine]):          # 32-bit Intel, 32-bit ARM, none, the other machine
+    for architecture in (0x40000003, 0x40000028, 0,
+                         0xC000003E ^ 0xC00000B7 ^ MACHINES[machine]):          # 32-bit Intel, 32-bit ARM, none, the other machine
         assert all(decided(machine, number, architecture) == 0x80000000 for number in range(450))
     for number in range(600):                                     # x32: the same numbers with a bit set
         assert decided(machine, 0x40000000 + number) == 0x00050001
@@ -88,7 +97,9 @@ spec.loader.exec_module(seccomp)
 assert seccomp.honoured()
 seccomp.only_compute()
 refused = []
-for name, attempt in dict(open=lambda: os.open("/", 0), fork=os.fork, execute=lambda: os.execv("/bin/true", ["true"]), pipe=os.pipe, kill=lambda: os.kill(os.getppid(), 0), directory=os.getcwd).items():
+attempts = dict(open=lambda: os.open("/", 0), fork=os.fork, execute=lambda: os.execv("/bin/true", ["true"]), pipe=os.pipe,
+                kill=lambda: os.kill(os.getppid(), 0), directory=os.getcwd)
+for name, attempt in attempts.items():
     try:
         attempt()
     except OSError as error:

@@ -37,6 +37,11 @@ def test_an_unknown_mistake_is_said_to_be_unknown(folder, right):
     assert CANT_TELL[:40] in str(found(folder, right.replace("return x * r * w,", "return 1.7 * x * r * w + 0.3,")))
 
 
+def test_what_the_students_code_prints_is_shown_where_it_fails(folder, right):
+    text = str(found(folder, right.replace("g = dy * w", "g = dy\n    for i in range(40): print('line', i, g.shape)")))
+    assert re.search(r"printed +line 0 \(7,\)\n +line 1 \(7,\)", text) and "line 11" in text and "line 12" not in text and "…" in text
+
+
 def test_an_error_of_the_students_names_their_line(folder, right):
     text = str(found(folder, right.replace("g = dy * w", "g = dy * weight")))
     assert "NameError: name 'weight' is not defined (line 10: g = dy * weight)" in text and CANT_TELL[:40] not in text
@@ -56,3 +61,10 @@ def test_a_missing_file_is_a_sentence(folder):
 def test_a_page_for_a_notebook_escapes_what_the_student_wrote():
     page = Report(load("rmsnorm"), [Verdict("rmsnorm", "forward", "failed", "called\nName <b>evil</b> should be")], "exercises/rmsnorm.py")._repr_html_()
     assert "<b>" not in page and "&lt;b&gt;" in page
+
+
+def test_where_no_mistake_is_named_the_check_s_own_word_stands_alone():
+    from minillm.grading.checking import Verdict
+    from minillm.practice.feedback import facts
+    said = dict(facts(Verdict("layernorm", "large_mean", "failed", "forward(x)\ny[0] is 1 and should be 2", None, "Digits are lost.")))
+    assert said["likely"] == "Digits are lost."

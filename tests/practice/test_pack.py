@@ -151,6 +151,8 @@ def test_the_real_model_trains_there_when_every_operation_passes_and_names_those
     assignment, folder = handed_out
     asked = [name for name in exercises.names() if exercises.load(name).assignment == assignment]
     operations = [name for name in asked if exercises.load(name).operation in ("linear", "softmax", "embedding", "cross_entropy", "attention", "rmsnorm", "rope", "swiglu")]
+    if assignment == 1:
+        pytest.skip("its exercises are no operations")
     words = ("train", "--ops", "exercises", "--out", f"runs/{assignment}", "--steps", "3", "--warmup-steps", "0", "--batch-size", "2", "--context", "32",
              "--data", "README.md", "--separate", "blank-line", "--vocab-size", "300", "--num-layers", "1")
     if operations:

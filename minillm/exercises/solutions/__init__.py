@@ -25,7 +25,8 @@ def derived(name: str) -> str:
     parts = [part for module in sources for part in parts_of(module, exercise.FUNCTIONS)]
     body = "\n\n\n".join(part for part in parts if part.startswith(("def ", "class ")))
     constants = "\n".join(part for part in parts if not part.startswith(("def ", "class ", "import ", "from ")))
-    imports = [part for part in parts if part.startswith(("import ", "from ")) and not part.endswith("import numpy as np") and "jaxtyping" not in part]
+    imports = [part for part in parts if part.startswith(("import ",
+        "from ")) and not part.endswith("import numpy as np") and "jaxtyping" not in part]
     imports += ["from typing import Any"] if "Any" in body else []
     shapes = [word for word in ("Bool", "Float", "Int", "Integer") if f"{word}[" in body]
     arrays = ["import numpy as np"] if "np." in body + constants else []
@@ -39,7 +40,8 @@ def parts_of(module, functions) -> list[str]:
     statements = {}
     for node in ast.parse(text).body:
         names = [node.name] if isinstance(node, ast.FunctionDef) else [target.id for target in node.targets] if isinstance(node, ast.Assign) else \
-                [alias.asname or alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0) else []
+                [alias.asname or alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level",
+                    0) else []
         for each in names:
             statements[each] = node
     wanted = {inspect.unwrap(function).__name__ for function in functions.values()} & statements.keys()

@@ -67,7 +67,8 @@ def _made(name: str, variant_name: str, numbers: tuple[tuple[str, float], ...]) 
     mind = textwrap.fill(said(f"Mind: this is not the usual one. {chosen.differs[0].upper()}{chosen.differs[1:]}"), 120)
     checks = tuple(replace(check, title=chosen.titles.get(check.name, check.title)) for check in public.checks)
     return replace(public, title=f"{public.title}: {chosen.name}", statement=f"{statement.rstrip()}\n\n{mind}\n",
-                   hints=tuple(map(said, chosen.hints)), functions=functions(name, f"{chosen.name}, {numbers}", said(answer), public.functions), checks=checks, mistakes=tuple(mistakes))
+                   hints=tuple(map(said, chosen.hints)), functions=functions(name, f"{chosen.name}, {numbers}", said(answer), public.functions),
+                   checks=checks, mistakes=tuple(mistakes))
 
 
 def as_toml(exercise: Exercise) -> str:

@@ -28,7 +28,8 @@ MOST_NAME = 300                                  # characters of a path
 MOST_DEPTH = 30
 MOST_HEADER = 1 << 16                            # what a tar says of one file beside its contents
 
-PASSED_OVER = {".git", ".hg", ".svn", ".venv", "venv", "__MACOSX", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".idea", ".vscode", "node_modules"}
+PASSED_OVER = {".git", ".hg", ".svn", ".venv", "venv", "__MACOSX", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".idea", ".vscode",
+               "node_modules"}
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 OTHER_ARCHIVES = (".gz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".tbz", ".txz", ".whl", ".jar")
 
@@ -91,7 +92,8 @@ def contents(entry: Entry) -> bytes:
         raise Refused(f"{quoted(entry.name)} has {entry.size:,} bytes; a source file may have {MOST_SOURCE:,}.")
     read = entry.read(MOST_SOURCE + 1)
     if len(read) != entry.size:
-        raise Refused(f"{quoted(entry.name)} says that it has {entry.size:,} bytes, but holds {'more' if len(read) > entry.size else f'{len(read):,}'}.")
+        holds = "more" if len(read) > entry.size else f"{len(read):,}"
+        raise Refused(f"{quoted(entry.name)} says that it has {entry.size:,} bytes, but holds {holds}.")
     return read
 
 

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from ...exercises import Exercise
+from ...exercises import exercise as exercise_module
 from .. import checking
 from ..checking import Verdict
 
 GRADER = Path(checking.__file__).parent
+MOST_PRINTED = 500                               # characters of a check
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Journal:
         except ImportError:                      # not on Unix: no lock
             return
         except BlockingIOError:
-            raise ValueError(f"{self.path.parent} is being graded into by another process. Wait for it, or choose another folder with --out.") from None
+            raise ValueError(f"{self.path.parent} is being graded into by another process. Wait for it, or choose another folder "
+                             "with --out.") from None
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["kind"] == "regrade":
@@ -118,14 +121,17 @@ def lines(path: Path) -> Iterable[dict | None]:
 
 def is_whole(line: dict) -> bool:
     if line.get("kind") == "verdict":
-        return all(isinstance(line.get(field.name), str) for field in fields(Key)) and isinstance(line.get("verdict"), dict) and "status" in line["verdict"]
+        keyed = all(isinstance(line.get(field.name), str) for field in fields(Key))
+        return keyed and isinstance(line.get("verdict"), dict) and isinstance(line["verdict"].get("status"), str)
     if line.get("kind") == "regrade":
         return isinstance(line.get("checks"), list)
     return isinstance(line.get("kind"), str)
 
 
 def told(verdict: Verdict) -> dict:
-    return {name: value for name, value in asdict(verdict).items() if name not in ("exercise", "check") and value not in (None, "")}
+    """What a verdict says, as JSON. What the student's code printed is kept in part, for the teacher: it may be long, and hold hidden inputs."""
+    found = asdict(verdict) | {"printed": verdict.printed[:MOST_PRINTED]}
+    return {name: value for name, value in found.items() if name not in ("exercise", "check") and value not in (None, "")}
 
 
 def verdict_of(line: Mapping[str, Any]) -> Verdict:
@@ -153,7 +159,7 @@ def definition(exercise: Exercise, secret: str = "") -> str:
     (its fingerprint) the secret. Points, hints and statements may change without a regrade."""
     modules = {inspect.getmodule(function) for function in exercise.functions.values()}
     modules |= {inspect.getmodule(check.cases) for check in exercise.checks}
-    files = {Path(inspect.getfile(module)) for module in modules} | {Path(inspect.getfile(Exercise)).with_name("exercise.py")} | set(GRADER.glob("*.py"))
+    files = {Path(inspect.getfile(module)) for module in [*modules, exercise_module]} | set(GRADER.glob("*.py"))
     made = hashlib.sha256(f"{exercise.name} {exercise.seconds} {exercise.megabytes} {secret}".encode())
     for file in sorted(files):
         made.update(b"\0" + file.name.encode() + b"\0" + file.read_bytes())

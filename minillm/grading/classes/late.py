@@ -65,7 +65,8 @@ def read(path: Path | None, due: str | None = None) -> Policy:
         by_assignment = given if isinstance(given, dict) else {None: given}
         return Policy(**{**found, "due": {None if name is None else int(name): as_moment(value) for name, value in by_assignment.items()}})
     except ValueError as problem:
-        raise ValueError(f"{path or '--due'}: {problem}. A deadline looks like 2026-10-01T23:59+02:00; a table of them has assignments as its names.") from None
+        raise ValueError(f"{path or '--due'}: {problem}. A deadline looks like 2026-10-01T23:59+02:00; a table of them has assignments "
+                         "as its names.") from None
 
 
 def as_moment(value: object) -> datetime:

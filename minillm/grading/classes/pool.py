@@ -37,6 +37,8 @@ class Done:
 
 def run(tasks: Sequence[Task], secret: bytes, tier: str, workers: int = 1) -> Iterator[Task | Done]:
     """Yields each task when it begins and again when it is done. With 0 workers everything happens in this process."""
+    if workers < 0:
+        raise ValueError(f"The number of workers must be 0 or more, not {workers}.")
     if workers == 0:
         for task in tasks:
             yield task

@@ -54,7 +54,8 @@ def chosen(assignment: int | None) -> list[Exercise]:
     exercises = [load(name) for name in names()]
     found = [exercise for exercise in exercises if assignment in (None, exercise.assignment)]
     if not found:
-        raise ValueError(f"There is no assignment {assignment}; there are {', '.join(str(n) for n in sorted({each.assignment for each in exercises}))}.")
+        there = sorted({exercise.assignment for exercise in exercises})
+        raise ValueError(f"There is no assignment {assignment}; there are {', '.join(map(str, there))}.")
     return found
 
 
@@ -62,9 +63,9 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     """Grades what isn't graded yet. `watch` is told the number of tasks first, then each task when it begins and when it is done."""
     exercises = chosen(settings.assignment)
     students = roster.read(settings.roster) if settings.roster else None
-    found = submissions.find(place, students, [exercise.name for exercise in exercises], settings.student)
+    found = submissions.find(place, students, [exercise.name for exercise in exercises], settings.student, settings.out)
     policy = lateness.read(settings.late or existing(settings.out / "late.toml"), settings.due)
-    settings.out.mkdir(parents=True, exist_ok=True)
+    settings.out.mkdir(mode=0o700, parents=True, exist_ok=True)  # grades, and the secret
     key, warning = secret.read(settings.secret or settings.out / "secret")
     if settings.variants:
         exercises = [variant(exercise, key) for exercise in exercises]
@@ -76,24 +77,30 @@ def grade(place: Path, settings: Settings, watch: Callable[[Task | Done | int], 
     journal = Journal(settings.out / "journal.jsonl")
     try:
         if journal.unread:
-            graded.notes.append(f"{journal.path}: {journal.unread} line{'s' * (journal.unread > 1)} couldn't be read; what stood there is graded again.")
+            lines = f"{journal.unread} line{'s' * (journal.unread > 1)}"
+            graded.notes.append(f"{journal.path}: {lines} couldn't be read; what stood there is graded again.")
         if settings.regrade:
             forget(journal, found, exercises, definitions, settings.regrade)
-        tasks = missing(journal, found, exercises, definitions, settings.variants)
-        if tasks:
-            kept_in = sandbox.best()
-            sandbox.require(kept_in, settings.sandbox or kept_in.tier)
-            graded.notes.append(sandbox.describe(kept_in))
-            journal.begin(tasks=len(tasks), sandbox=kept_in.tier, version=minillm.__version__)
-            watch(len(tasks))
-            for event in pool.run(tasks, key, kept_in.tier, settings.workers):
-                if isinstance(event, Done):
-                    keep(journal, event, definitions, graded)
-                watch(event)
+        if tasks := missing(journal, found, exercises, definitions, settings.variants):
+            judge(tasks, journal, settings, key, definitions, graded, watch)
         graded.results = [result(journal, each, exercises, definitions, overrides, policy, graded.failures) for each in found.submissions]
     finally:
         journal.close()
     return graded
+
+
+def judge(tasks: list[Task], journal: Journal, settings: Settings, key: bytes, definitions: Mapping[str, str], graded: Graded,
+          watch: Callable[[Task | Done | int], None]) -> None:
+    """In the best sandbox there is, if it is good enough; each verdict is on the disk before the next is waited for."""
+    kept_in = sandbox.best()
+    sandbox.require(kept_in, settings.sandbox or kept_in.tier)
+    graded.notes.append(sandbox.describe(kept_in))
+    journal.begin(tasks=len(tasks), sandbox=kept_in.tier, version=minillm.__version__)
+    watch(len(tasks))
+    for event in pool.run(tasks, key, kept_in.tier, settings.workers):
+        if isinstance(event, Done):
+            keep(journal, event, definitions, graded)
+        watch(event)
 
 
 def existing(path: Path) -> Path | None:
@@ -132,15 +139,17 @@ def keep(journal: Journal, done: Done, definitions: Mapping[str, str], graded: G
     """Into the journal; failures of the grader too, where they don't count."""
     task = done.task
     failed = [Verdict(task.exercise, check, points.OPEN, message) for check, message in done.failures.items()]
-    journal.add(((Key(task.student, task.exercise, verdict.check, task.submission, definitions[task.exercise]), verdict) for verdict in [*done.verdicts, *failed]),
-                done.seconds)
+    journal.add([(Key(task.student, task.exercise, verdict.check, task.submission, definitions[task.exercise]), verdict)
+                 for verdict in [*done.verdicts, *failed]], done.seconds)
     graded.failures |= {(task.student, task.exercise, verdict.check): verdict.message for verdict in failed}
     graded.judged += len(done.verdicts)
     graded.seconds += done.seconds
 
 
 def result(journal: Journal, submission: Submission, exercises: list[Exercise], definitions: Mapping[str, str],
-           overrides: Mapping[tuple[str, str, str], by_hand.Override], policy: lateness.Policy, failures: Mapping[tuple[str, str, str], str]) -> points.Result:
+           overrides: Mapping[tuple[str, str, str], by_hand.Override], policy: lateness.Policy,
+           failures: Mapping[tuple[str, str, str], str]) -> points.Result:
+    """The points of one student, from what stands in the journal. What stands nowhere is open."""
     student = submission.student
     verdicts: dict[str, dict[str, Verdict]] = {}
     for exercise in exercises:
@@ -148,13 +157,17 @@ def result(journal: Journal, submission: Submission, exercises: list[Exercise], 
             return {check.name: Verdict(exercise.name, check.name, status, message) for check in exercise.checks}
         source = submission.sources.get(exercise.name)
         if source is None:
-            verdicts[exercise.name] = all_of("not started", "The submission was refused." if submission.refused else f"{exercise.name}.py was not handed in.")
+            why = "The submission was refused." if submission.refused else f"{exercise.name}.py was not handed in."
+            verdicts[exercise.name] = all_of("not started", why)
         elif text_of(source) is None:
             verdicts[exercise.name] = all_of("failed", f"{exercise.name}.py isn't text in UTF-8, so it can't be run.")
         else:
-            verdicts[exercise.name] = {
-                check: journal.verdicts.get(key) or Verdict(exercise.name, check, points.OPEN, failures.get((student.id, exercise.name, check), "It is not graded yet."))
-                for check, key in keys(submission, exercise, definitions[exercise.name]).items()}
+            verdicts[exercise.name] = all_of(points.OPEN, "It is not graded yet.")
+            for check, key in keys(submission, exercise, definitions[exercise.name]).items():
+                if key in journal.verdicts:
+                    verdicts[exercise.name][check] = journal.verdicts[key]
+                elif why := failures.get((student.id, exercise.name, check)):
+                    verdicts[exercise.name][check] = Verdict(exercise.name, check, points.OPEN, why)
     late = lateness.lateness(policy, student, submission.submitted, sorted({exercise.assignment for exercise in exercises}))
     return points.scored(submission, exercises, verdicts, overrides, late)
 

@@ -6,6 +6,7 @@
     doejane_4711_90210_work.zip, doejane_LATE_4711_…           as Canvas names them; several files of one student belong together
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ...files import quoted
+from ..caller import plain
 from . import archives
 from .archives import Refused
-from .roster import Student, who
+from .roster import MOST_ID, Student, who
 
 CANVAS = re.compile(r"(?P<name>[^\W_]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)")
 MOODLE = re.compile(r"(?P<name>[^_]+)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)_?(?P<file>.*)")
@@ -57,10 +59,12 @@ class Claim:
     file: str
 
 
-def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str], owner: Student | None = None) -> Found:
-    """Everything handed in at `place`: a class's folder, or one submission (of `owner`, if its name doesn't tell)."""
+def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str], owner: Student | None = None, results: Path | None = None) -> Found:
+    """Everything handed in at `place`: a class's folder, or one submission (of `owner`, if its name doesn't tell). `results`: a folder that
+    may lie there, too, and is nobody's."""
     if not place.exists() and not place.is_symlink():
         raise ValueError(f"There is nothing at {place}: give a submission, or the folder with a class's submissions.")
+    place = Path(os.path.abspath(place))         # `.` has a name, too; a link stays one
     if owner is not None:
         return Found([gathered(owner, [(place, Claim([owner.id], "", place.name))], exercises)], [])
     if is_single(place, roster, exercises):
@@ -68,19 +72,25 @@ def find(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]
     claimed: dict[str, list[tuple[Path, Claim]]] = {}
     students, strangers = dict(roster or {}), []
     for path in sorted(place.iterdir()):
-        if path.name.startswith(".") or path.name in IGNORED:
+        if path.name.startswith(".") or path.name in IGNORED or results and path == Path(os.path.abspath(results)):
             continue
         claim = claim_of(path.name, exercises)
         if claim is None:
             continue
-        owner = who(students, claim.ids, claim.name) if roster else Student(claim.ids[0], claim.name if claim.name != claim.ids[0] else "")
+        owner = who(students, claim.ids, claim.name) if roster else unknown(claim)
         if isinstance(owner, Student):
             students.setdefault(owner.id, owner)
             claimed.setdefault(owner.id, []).append((path, claim))
         else:
             several = f"{len(owner)} students on the roster are called {claim.name}" if owner else "there is no such student on the roster"
-            strangers.append((path.name, f"{several}."))
+            strangers.append((plain(path.name, 200), f"{several}."))
     return Found([gathered(student, claimed.get(student.id, []), exercises) for student in students.values()], strangers)
+
+
+def unknown(claim: Claim) -> Student:
+    """Who is on no roster is called as the submission is. Names of files may hold anything, and this one goes into reports."""
+    id, name = plain(claim.ids[0], MOST_ID), plain(claim.name, MOST_ID)
+    return Student(id, name if name != id else "")
 
 
 def is_single(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]) -> bool:
@@ -94,7 +104,7 @@ def is_single(place: Path, roster: Mapping[str, Student] | None, exercises: list
 def alone(place: Path, roster: Mapping[str, Student] | None, exercises: list[str]) -> Submission:
     claim = claim_of(place.name, exercises) or Claim([place.name], "", place.name)
     named = Path(claim.file).stem in exercises and claim.ids == [Path(claim.file).stem]      # rmsnorm.py: the exercise, and no student
-    owner = who(roster, claim.ids, claim.name) if roster else Student("you" if named else claim.ids[0], claim.name if claim.name != claim.ids[0] else "")
+    owner = who(roster, claim.ids, claim.name) if roster else Student("you") if named else unknown(claim)
     if not isinstance(owner, Student):
         raise ValueError(f"{place}: there is no such student on the roster. Name the file or folder after an id on it.")
     return gathered(owner, [(place, claim)], exercises)
@@ -141,7 +151,8 @@ def of_one(path: Path, claim: Claim, exercises: list[str]) -> dict[str, bytes]:
     if path.name.endswith(".py") and not path.is_dir():
         name = Path(claim.file).stem
         if name not in exercises and len(exercises) > 1:
-            raise Refused(f"{quoted(path.name)} is a single file, and its name doesn't say which exercise it is: call it {claim.ids[0]}_{exercises[0]}.py.")
+            raise Refused(f"{quoted(path.name)} is a single file, and its name doesn't say which exercise it is: call it "
+                          f"{claim.ids[0]}_{exercises[0]}.py.")
         [only] = archives.entries(path)
         if only.kind != "file":
             raise Refused(f"{quoted(path.name)} is {only.kind}. Hand in plain files.")

@@ -45,9 +45,10 @@ class Summary:
 
     def tiles(self) -> list[tuple[str, str]]:
         earned = [result.points for result in self.judged]
+        middle = [number(of(earned)) if earned else "–" for of in (mean, median)]
         return [("students", str(len(self.results))), ("graded", str(len(self.judged))), ("nothing handed in", str(len(self.graded.found.missing))),
-                ("refused", str(len(self.graded.found.refused))), (f"mean, of {number(self.possible)} points", number(mean(earned)) if earned else "–"),
-                (f"median, of {number(self.possible)} points", number(median(earned)) if earned else "–")]
+                ("refused", str(len(self.graded.found.refused))), (f"mean, of {number(self.possible)} points", middle[0]),
+                (f"median, of {number(self.possible)} points", middle[1])]
 
     def concerns(self) -> list[tuple[str, list[str]]]:
         """(heading, lines) of what a teacher has to look at."""
@@ -70,10 +71,11 @@ class Summary:
         if self.judged:
             draw("points", "Points", f"Histogram of the points of {len(self.judged)} students, of {number(self.possible)}.", classes.points,
                  [result.points for result in self.judged], self.possible)
-            draw("checks", "Checks", "For each check the share of students who passed, failed, or did not get so far. The table below has the numbers.",
-                 classes.checks, self.states)
+            draw("checks", "Checks", "For each check the share of students who passed, failed, or did not get so far. The table below has the "
+                 "numbers.", classes.checks, self.states)
         if self.mistakes:
-            draw("mistakes", "Mistakes", "The diagnoses, by how many students have them. The table below has the numbers.", classes.mistakes, self.mistakes)
+            draw("mistakes", "Mistakes", "The diagnoses, by how many students have them. The table below has the numbers.",
+                 classes.mistakes, self.mistakes)
         if any(count > 1 for counts in self.attempts.values() for count in counts):
             draw("attempts", "Attempts", "How many versions of each exercise students handed in: mean and most.", classes.attempts, self.attempts)
         return made
@@ -115,24 +117,28 @@ def status(result: Result) -> str:
     return "; ".join(part for part in told if part)
 
 
+def card(heading: str, body: str) -> str:
+    return f'<section class="card"><h2>{escaped(heading)}</h2>{body}</section>'
+
+
 def as_html(summary: Summary, pictures: list[Picture], folders: Mapping[str, str]) -> str:
     """`folders`: where each student's report lies, below students/."""
-    parts = [f"<h1>{escaped(summary.title)}</h1>", '<div class="tiles">' + "".join(
-        f'<div class="tile"><b>{escaped(value)}</b><span class="soft small">{escaped(name)}</span></div>' for name, value in summary.tiles()) + "</div>"]
+    tiles = [f'<div class="tile"><b>{escaped(value)}</b><span class="soft small">{escaped(name)}</span></div>' for name, value in summary.tiles()]
+    parts = [f"<h1>{escaped(summary.title)}</h1>", f'<div class="tiles">{"".join(tiles)}</div>']
     for heading, told in summary.concerns():
-        parts.append(f'<section class="card"><h2>{escaped(heading)}</h2><ul>{"".join(f"<li>{escaped(line)}</li>" for line in told)}</ul></section>')
+        parts.append(card(heading, f"<ul>{''.join(f'<li>{escaped(line)}</li>' for line in told)}</ul>"))
     for picture in pictures:
         data = base64.b64encode(picture.path.read_bytes()).decode()
-        parts.append(f'<section class="card"><h2>{escaped(picture.title)}</h2><img alt="{escaped(picture.alt)}" src="data:image/png;base64,{data}"></section>')
-    parts.append('<section class="card"><h2>Checks in numbers</h2>' + table(CHECKS_HEAD, [[escaped(cell) for cell in row] for row in check_rows(summary)],
-                                                                             (1, 2, 3, 4, 5)) + "</section>")
+        parts.append(card(picture.title, f'<img alt="{escaped(picture.alt)}" src="data:image/png;base64,{data}">'))
+    lines = [[escaped(cell) for cell in row] for row in check_rows(summary)]
+    parts.append(card("Checks in numbers", table(CHECKS_HEAD, lines, (1, 2, 3, 4, 5))))
     if summary.mistakes:
         lines = [[escaped(name), str(count)] for name, count in summary.mistakes.most_common()]
-        parts.append('<section class="card"><h2>Mistakes in numbers</h2>' + table(["diagnosis", "students"], lines, (1,)) + "</section>")
+        parts.append(card("Mistakes in numbers", table(["diagnosis", "students"], lines, (1,))))
     lines = [[f'<a href="students/{quote(folders[each.student.id])}/report.html">{escaped(each.student)}</a>',
-              f'<div class="beside">{number(each.points)}{bar(each.points / each.possible if each.possible else 0)}</div>', student_marks(each), escaped(status(each))]
-             for each in summary.results]
-    parts.append('<section class="card"><h2>Students</h2>' + table(STUDENTS_HEAD, lines, (2,)) + "</section>")
+              f'<div class="beside">{number(each.points)}{bar(each.points / each.possible if each.possible else 0)}</div>',
+              student_marks(each), escaped(status(each))] for each in summary.results]
+    parts.append(card("Students", table(STUDENTS_HEAD, lines, (2,))))
     return page(summary.title, "\n".join(parts))
 
 
@@ -141,10 +147,12 @@ def as_markdown(summary: Summary, pictures: list[Picture], folders: Mapping[str,
     for heading, told in summary.concerns():
         parts.append(f"## {marked(heading)}\n\n" + "\n".join(f"- {marked(line)}" for line in told))
     parts += [f"## {marked(picture.title)}\n\n![{marked(picture.alt)}](pictures/{picture.name}.png)" for picture in pictures]
-    parts.append("## Checks in numbers\n\n" + rows(CHECKS_HEAD, [[marked(cell) for cell in row] for row in check_rows(summary)], (1, 2, 3, 4, 5)))
+    lines = [[marked(cell) for cell in row] for row in check_rows(summary)]
+    parts.append("## Checks in numbers\n\n" + rows(CHECKS_HEAD, lines, (1, 2, 3, 4, 5)))
     if summary.mistakes:
-        parts.append("## Mistakes in numbers\n\n" + rows(["diagnosis", "students"], [[marked(name), str(n)] for name, n in summary.mistakes.most_common()], (1,)))
-    lines = [[f"[{marked(each.student)}](students/{quote(folders[each.student.id])}/report.md)", number(each.points), student_marks(each), marked(status(each))]
-             for each in summary.results]
+        lines = [[marked(name), str(count)] for name, count in summary.mistakes.most_common()]
+        parts.append("## Mistakes in numbers\n\n" + rows(["diagnosis", "students"], lines, (1,)))
+    lines = [[f"[{marked(each.student)}](students/{quote(folders[each.student.id])}/report.md)", number(each.points), student_marks(each),
+              marked(status(each))] for each in summary.results]
     parts.append("## Students\n\n" + rows(STUDENTS_HEAD, lines, (1, 2)))
     return "\n\n".join(parts) + "\n"

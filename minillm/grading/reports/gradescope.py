@@ -16,7 +16,7 @@ import minillm
 from ..classes import late as lateness
 from ..classes import run
 from ..classes import secret as secrets
-from ..classes.points import Graded, Result, number
+from ..classes.points import ExerciseResult, Graded, Result, number
 from ..sandbox import RANK
 from .page import marked, plain
 from .student import likely, notes, split
@@ -30,8 +30,10 @@ def results(result: Result, seconds: float | None = None, visibility: str = "vis
     leaderboard is shown to the whole class, so there is one only if it is asked for."""
     if visibility not in VISIBILITIES:
         raise ValueError(f"The visibility {visibility!r} is none that Gradescope knows: {', '.join(VISIBILITIES)}.")
-    tests = [test(exercise, i, j, graded, visibility) for i, exercise in enumerate(result.exercises, 1) for j, graded in enumerate(exercise.checks, 1)]
-    hand = [f"{exercise.title}: {number(exercise.points)} points, set by hand: {exercise.by_hand}" for exercise in result.exercises if exercise.by_hand is not None]
+    tests = [test(exercise, f"{i}.{j}", graded, visibility) for i, exercise in enumerate(result.exercises, 1)
+             for j, graded in enumerate(exercise.checks, 1)]
+    hand = [f"{exercise.title}: {number(exercise.points)} points, set by hand: {exercise.by_hand}" for exercise in result.exercises
+            if exercise.by_hand is not None]
     found = {
         "score": result.points,
         "output": "\n\n".join(map(marked, [f"{number(result.points)} of {number(result.possible)} points.", *notes(result), *hand])),
@@ -52,11 +54,11 @@ def results(result: Result, seconds: float | None = None, visibility: str = "vis
     return found
 
 
-def test(exercise, i: int, j: int, graded: Graded, visibility: str) -> dict:
+def test(exercise: ExerciseResult, place: str, graded: Graded, visibility: str) -> dict:
     return {
         "name": f"{exercise.title}: {graded.check}",
         "name_format": "text",
-        "number": f"{i}.{j}",
+        "number": place,
         "score": graded.points,
         "max_score": graded.possible,
         "status": "passed" if graded.verdict.status == "passed" else "failed",
@@ -128,13 +130,14 @@ def make(path: Path, assignment: int | None, secret: Path | None, late: Path | N
     if sandbox is not None and sandbox not in RANK:
         raise ValueError(f"There is no sandbox {sandbox!r}; there are {', '.join(RANK)}.")
     if secret is None:
-        raise ValueError("Name the class's secret with --secret FILE (it is made if it is missing): the zip takes a copy, and a regrade needs the same.")
+        raise ValueError("Name the class's secret with --secret FILE (it is made if it is missing): the zip takes a copy, and a regrade needs "
+                         "the same.")
     key, _ = secrets.read(secret)
     settings = {"assignment": assignment, "sandbox": sandbox, "visibility": visibility, "leaderboard": leaderboard, "variants": variants}
     autograder_zip(path, key, settings, late.read_text("utf-8") if late else None)
     points = sum(sum(exercise.points.values()) for exercise in exercises)
-    return (f"{path}: {len(exercises)} exercises, {number(points)} points. Upload it as the autograder, and show it to nobody: the secret of your hidden inputs "
-            "is in it.")
+    return (f"{path}: {len(exercises)} exercises, {number(points)} points. Upload it as the autograder, and show it to nobody: the secret of "
+            "your hidden inputs is in it.")
 
 
 def autograder_zip(path: Path, secret: bytes, settings: dict, late: str | None = None) -> None:

@@ -3,32 +3,9 @@
 import html
 import re
 import unicodedata
+from pathlib import Path
 
-CSS = """
-:root { --ink: #1c2430; --soft: #5d6878; --line: #dfe3e8; --ground: #f5f6f8; --card: #fff; --blue: #0072b2; --green: #00795a; --red: #b3470b; --amber: #946200 }
-* { box-sizing: border-box }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Helvetica, Arial, sans-serif }
-main { max-width: 56rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 } h2 { font-size: 1.2rem; margin: 0 } p { margin: .5rem 0 }
-.soft { color: var(--soft) } .small { font-size: .875rem } .right { text-align: right } .number { font-variant-numeric: tabular-nums; white-space: nowrap }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1.1rem 1.3rem; margin: 1.1rem 0 }
-.top { display: flex; justify-content: space-between; align-items: baseline; gap: 1rem; flex-wrap: wrap }
-.score { font-size: 1.9rem; font-weight: 650; font-variant-numeric: tabular-nums } .score small { font-size: 1rem; font-weight: 400; color: var(--soft) }
-.bar { height: 8px; border-radius: 4px; background: var(--line); overflow: hidden; margin: .6rem 0 } .bar i { display: block; height: 100%; background: var(--blue) }
-.check { border-top: 1px solid var(--line); padding: .65rem 0 .55rem; display: grid; grid-template-columns: 1.9rem 1fr auto; gap: 0 .4rem }
-.check:first-of-type { margin-top: .7rem } .check .more { grid-column: 2 / 4 }
-.mark { font-weight: 700 } .passed { color: var(--green) } .failed { color: var(--red) } .error { color: var(--amber) } .waits { color: var(--soft) }
-.likely { border-left: 3px solid var(--blue); padding: .15rem .8rem; margin: .55rem 0 } .note { border-left: 3px solid var(--amber); padding: .15rem .8rem; margin: .7rem 0 }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: .8rem; margin: 1.2rem 0 }
-.tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .7rem 1rem } .tile b { display: block; font-size: 1.55rem; font-variant-numeric: tabular-nums }
-table { border-collapse: collapse; width: 100%; margin: .6rem 0 } th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-th { font-size: .8rem; color: var(--soft); font-weight: 600 } td.number, th.number { text-align: right } img { max-width: 100%; height: auto }
-.beside { display: flex; align-items: center; gap: .7rem; font-variant-numeric: tabular-nums; width: 11rem } .beside .bar { flex: 1; margin: 0; order: -1 }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem .8rem; background: var(--ground); border-radius: 6px; padding: .55rem .8rem; margin: .45rem 0 }
-dt { color: var(--soft); font-size: .84rem } dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .84rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }
-a { color: var(--blue) } footer { margin-top: 2rem }
-@media print { body { background: #fff; font-size: 11pt } main { padding: 0; max-width: none } .card { break-inside: avoid } }
-"""
+CSS = Path(__file__).with_name("style.css").read_text("utf-8")
 
 
 def plain(text: str) -> str:

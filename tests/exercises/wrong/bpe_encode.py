@@ -49,12 +49,19 @@ def encode_bpe(piece, merges):
             out[-2:] = [out[-2] + out[-1]]
     return out
 '''),
-    dict(name="each merge once", fails="encode", diagnosis="only the first occurrence merged", of="in_place", edits=[("                word[i:i + 2] = [left + right]\n", "                word[i:i + 2] = [left + right]\n                break\n")]),
-    dict(name="returns inside of the loop", fails="encode", diagnosis="only the first merge applied", of="in_place", edits=[("            i += 1\n    return word", "            i += 1\n        return word\n    return word")]),
-    dict(name="range(len(merges) - 1)", fails="encode", diagnosis="last merge forgotten", of="in_place", edits=[("for left, right in merges:", "for left, right in merges[:len(merges) - 1]:")]),
-    dict(name="list(piece)", fails="encode", diagnosis=None, of="in_place", edits=[("[bytes((number,)) for number in piece]", "list(piece)")]),
-    dict(name="characters, not bytes", fails="small", diagnosis=None, of="in_place", edits=[("[bytes((number,)) for number in piece]", "[c.encode() for c in piece.decode('utf-8', 'replace')]")]),
-    dict(name="merges of an empty list", fails="small", diagnosis=None, of="ranks", edits=[("    while True:\n        known =", "    while len(word) > 1:\n        known =")]),
+    dict(name="each merge once", fails="encode", diagnosis="only the first occurrence merged",
+         of="in_place", edits=[("                word[i:i + 2] = [left + right]\n",
+             "                word[i:i + 2] = [left + right]\n                break\n")]),
+    dict(name="returns inside of the loop", fails="encode", diagnosis="only the first merge applied",
+         of="in_place", edits=[("            i += 1\n    return word", "            i += 1\n        return word\n    return word")]),
+    dict(name="range(len(merges) - 1)", fails="encode", diagnosis="last merge forgotten",
+         of="in_place", edits=[("for left, right in merges:", "for left, right in merges[:len(merges) - 1]:")]),
+    dict(name="list(piece)", fails="encode", diagnosis="numbers for bytes",
+         of="in_place", edits=[("[bytes((number,)) for number in piece]", "list(piece)")]),
+    dict(name="characters, not bytes", fails="small", diagnosis=None,
+         of="in_place", edits=[("[bytes((number,)) for number in piece]", "[c.encode() for c in piece.decode('utf-8', 'replace')]")]),
+    dict(name="merges of an empty list", fails="small", diagnosis=None,
+         of="ranks", edits=[("    while True:\n        known =", "    while len(word) > 1:\n        known =")]),
     dict(name="searches again from the start after each merge", fails="long", diagnosis=None, source='''
 def encode_bpe(piece, merges):
     word = [bytes([c]) for c in piece]
@@ -83,7 +90,8 @@ def decode(ids, vocabulary):
     return "".join(chr(byte) for i in ids for byte in vocabulary[i])
 '''),
     dict(name="strict", fails="invalid", diagnosis=None, of="ranks", edits=[('"utf-8", "replace")', '"utf-8")')]),
-    dict(name="ignores what doesn't fit", fails="invalid", diagnosis="bytes that don't fit dropped", of="ranks", edits=[('"utf-8", "replace")', '"utf-8", "ignore")')]),
+    dict(name="ignores what doesn't fit", fails="invalid", diagnosis="bytes that don't fit dropped",
+         of="ranks", edits=[('"utf-8", "replace")', '"utf-8", "ignore")')]),
     dict(name="words joined with spaces", fails="decode", diagnosis="spaces between tokens", source='''
 def decode(ids, vocabulary):
     return b" ".join([vocabulary[i] for i in ids]).decode("utf-8", "replace")

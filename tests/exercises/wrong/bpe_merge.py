@@ -12,7 +12,8 @@ def best_pair(words, counts):
             c[p] += n
     return c.most_common(1)[0][0] if c else None
 '''),
-    dict(name="sorted by -count, then by pair", fails="ties", diagnosis="a tie goes to the least", of="sorted", edits=[("key=lambda item: (item[1], item[0])", "key=lambda item: (-item[1], item[0])"), ("ranked[-1][0]", "ranked[0][0]")]),
+    dict(name="sorted by -count, then by pair", fails="ties", diagnosis="a tie goes to the least",
+         of="sorted", edits=[("key=lambda item: (item[1], item[0])", "key=lambda item: (-item[1], item[0])"), ("ranked[-1][0]", "ranked[0][0]")]),
     dict(name=">= while searching", fails="ties", diagnosis="a tie goes to the last", source='''
 def best_pair(words, counts):
     c = {}
@@ -25,9 +26,14 @@ def best_pair(words, counts):
             best, most = p, n
     return best
 '''),
-    dict(name="longest first in a tie", fails="ties", diagnosis="a tie goes to the longest", of="dict", edits=[("return max(key for key in seen if seen[key] == most)", "return max((key for key in seen if seen[key] == most), key=lambda k: (len(k[0]) + len(k[1]), k))")]),
-    dict(name="by the joined string in a tie", fails="ties", diagnosis="a tie goes to the greatest glued string", of="dict", edits=[("return max(key for key in seen if seen[key] == most)", "return max((key for key in seen if seen[key] == most), key=b''.join)")]),
-    dict(name="a set of pairs for each word", fails="inside", diagnosis="each pair counted once a word", of="sorted", edits=[("in zip(word[:-1], word[1:])", "in set(zip(word[:-1], word[1:]))")]),
+    dict(name="longest first in a tie", fails="ties", diagnosis="a tie goes to the longest",
+         of="dict", edits=[("return max(key for key in seen if seen[key] == most)",
+             "return max((key for key in seen if seen[key] == most), key=lambda k: (len(k[0]) + len(k[1]), k))")]),
+    dict(name="by the joined string in a tie", fails="ties", diagnosis="a tie goes to the greatest glued string",
+         of="dict", edits=[("return max(key for key in seen if seen[key] == most)",
+             "return max((key for key in seen if seen[key] == most), key=b''.join)")]),
+    dict(name="a set of pairs for each word", fails="inside", diagnosis="each pair counted once a word",
+         of="sorted", edits=[("in zip(word[:-1], word[1:])", "in set(zip(word[:-1], word[1:]))")]),
     dict(name="one long list of tokens", fails="frequent", diagnosis="pairs across words", source='''
 from collections import Counter
 
@@ -38,18 +44,26 @@ def best_pair(words, counts):
 '''),
     dict(name="max of nothing", fails="none", diagnosis=None, of="dict", edits=[("    if not seen:\n        return None\n", "")]),
     dict(name="an empty pair for nothing", fails="none", diagnosis=None, of="sorted", edits=[("if ranked else None", "if ranked else (b'', b'')")]),
-    dict(name="the pair glued already", fails="frequent", diagnosis=None, of="dict", edits=[("return max(key for key in seen if seen[key] == most)", "return b''.join(max(key for key in seen if seen[key] == most))")]),
-    dict(name="stops after the first", fails="glue", diagnosis="only the first occurrence glued", of="dict", edits=[("            i += 2\n", "            return out + word[i + 2:]\n")]),
-    dict(name="moves on by one", fails="glue", diagnosis="second token left standing", of="dict", edits=[("            i += 2\n", "            i += 1\n")]),
-    dict(name="from the end", fails="overlapping", diagnosis="glued from the right", of="sorted", edits=[("    i = 0\n    while i < len(word) - 1:", "    i = len(word) - 2\n    while i >= 0:"), ("        i += 1\n", "        i -= 1\n")]),
+    dict(name="the pair glued already", fails="frequent", diagnosis="the glued token returned",
+         of="dict", edits=[("return max(key for key in seen if seen[key] == most)",
+             "return b''.join(max(key for key in seen if seen[key] == most))")]),
+    dict(name="stops after the first", fails="glue", diagnosis="only the first occurrence glued",
+         of="dict", edits=[("            i += 2\n", "            return out + word[i + 2:]\n")]),
+    dict(name="moves on by one", fails="glue", diagnosis="second token left standing",
+         of="dict", edits=[("            i += 2\n", "            i += 1\n")]),
+    dict(name="from the end", fails="overlapping", diagnosis="glued from the right",
+         of="sorted", edits=[("    i = 0\n    while i < len(word) - 1:", "    i = len(word) - 2\n    while i >= 0:"),
+         ("        i += 1\n", "        i -= 1\n")]),
     dict(name="replaces in the joined string", fails="glue", diagnosis=None, source='''
 def glue(word, pair):
     line = b" ".join(word)
     return line.replace(pair[0] + b" " + pair[1], pair[0] + pair[1]).split(b" ")
 '''),
-    dict(name="compares the bytes", fails="borders", diagnosis="bytes compared, not tokens", of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "word[i] + word[i + 1] == pair[0] + pair[1]")]),
-    dict(name="in any order", fails="glue", diagnosis="order ignored", of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "{word[i], word[i + 1]} == set(pair)")]),
-    dict(name="writes into the word", fails="glue", diagnosis=None, of="sorted", edits=[("    word = list(word)\n", "")]),
+    dict(name="compares the bytes", fails="borders", diagnosis="bytes compared, not tokens",
+         of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "word[i] + word[i + 1] == pair[0] + pair[1]")]),
+    dict(name="in any order", fails="glue", diagnosis="order ignored",
+         of="dict", edits=[("word[i] == pair[0] and word[i + 1] == pair[1]", "{word[i], word[i + 1]} == set(pair)")]),
+    dict(name="writes into the word", fails="glue", diagnosis="an input changed in place", of="sorted", edits=[("    word = list(word)\n", "")]),
 ]
 
 REST = {"best_pair": """

@@ -2,7 +2,8 @@
 import os
 import struct
 
-for text in (b"[" * 200_000, b'{"a":' * 100_000, b"[" + b"[]," * 500_000 + b"[]]", b"9" * 100_000, b'{"message": ' + b"[" * 900 + b"]" * 900 + b', "arrays": []}'):
+for text in (b"[" * 200_000, b'{"a":' * 100_000, b"[" + b"[]," * 500_000 + b"[]]", b"9" * 100_000,
+             b'{"message": ' + b"[" * 900 + b"]" * 900 + b', "arrays": []}'):
     os.write(3, struct.pack(">QQ", len(text), 0))
     view = memoryview(text)
     while view:

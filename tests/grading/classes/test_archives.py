@@ -112,7 +112,8 @@ def test_a_single_file_is_a_submission(tmp_path):
 
 def test_what_comes_along_by_accident_is_passed_over_and_does_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MOST_ENTRIES", 2)
-    files = [("rmsnorm.py", SOLUTION), ("__MACOSX/._rmsnorm.py", b"\0\5"), (".venv/lib/rope.py", b"not mine"), link(".venv/bin/python"), (".git/objects/pack.zip", b"PK")]
+    files = [("rmsnorm.py", SOLUTION), ("__MACOSX/._rmsnorm.py", b"\0\5"), (".venv/lib/rope.py", b"not mine"), link(".venv/bin/python"),
+             (".git/objects/pack.zip", b"PK")]
     assert sources(zipped(tmp_path / "a.zip", files), WANTED) == {"rmsnorm": SOLUTION}
     folder_of(tmp_path / "bob", [("rmsnorm.py", SOLUTION), (".venv/lib/rope.py", b"not mine")])
     (tmp_path / "bob" / ".venv" / "python").symlink_to("/usr/bin/python3")
@@ -130,8 +131,10 @@ def test_the_same_file_twice_is_one_and_two_different_ones_are_refused(tmp_path,
 
 # --- what is refused ---------------------------------------------------------------------------------------------------------------
 
-NAMES = {"../rmsnorm.py": "outside", "a/../../rmsnorm.py": "outside", "..\\..\\rmsnorm.py": "outside", "/etc/rmsnorm.py": "absolute", "C:\\rmsnorm.py": "absolute",
-         "c:rmsnorm.py": "absolute", "\\\\server\\rmsnorm.py": "absolute", "rms\x07norm.py": "U+0007", "rms\u202eyp.mron": "U+202E", "a\nb.py": "U+000A",
+NAMES = {"../rmsnorm.py": "outside", "a/../../rmsnorm.py": "outside", "..\\..\\rmsnorm.py": "outside", "/etc/rmsnorm.py": "absolute",
+         "C:\\rmsnorm.py": "absolute",
+         "c:rmsnorm.py": "absolute", "\\\\server\\rmsnorm.py": "absolute", "rms\x07norm.py": "U+0007", "rms\u202eyp.mron": "U+202E",
+         "a\nb.py": "U+000A",
          "x" * 400 + ".py": "too long", "ü" * 200 + ".py": "too long", "d/" * 60 + "rmsnorm.py": "too deeply", "//": "empty"}
 
 
@@ -158,7 +161,8 @@ def test_a_name_is_refused_or_stays_inside(name):
     assert inside.startswith("/base/") and not re.search(r"[\x00-\x1f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", str(path))
 
 
-@pytest.mark.parametrize("pair", [("rmsnorm.py", "RMSNORM.py"), ("a/notes.txt", "A/notes.txt"), ("caf\u00e9.txt", "cafe\u0301.txt"), ("rope.py", "rope.py")])
+@pytest.mark.parametrize("pair", [("rmsnorm.py", "RMSNORM.py"), ("a/notes.txt", "A/notes.txt"), ("caf\u00e9.txt", "cafe\u0301.txt"),
+                                  ("rope.py", "rope.py")])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_names_that_some_systems_take_for_one_are_refused(pair, tmp_path, refused):
     assert "the same file" in refused(zipped(tmp_path / "a.zip", [(name, b"") for name in pair]))
@@ -176,7 +180,8 @@ def test_a_link_in_a_zip_is_refused(tmp_path, refused):
 
 
 def test_links_pipes_and_sockets_in_a_folder_are_refused_and_never_opened(tmp_path, refused):
-    for name, make in {"link": lambda path: path.symlink_to("/etc/passwd"), "pipe": os.mkfifo, "linked": lambda path: path.symlink_to(tmp_path)}.items():
+    for name, make in {"link": lambda path: path.symlink_to("/etc/passwd"), "pipe": os.mkfifo,
+                       "linked": lambda path: path.symlink_to(tmp_path)}.items():
         folder = folder_of(tmp_path / name, [("rope.py", b"")])
         make(folder / "rmsnorm.py")
         assert ("a pipe" if name == "pipe" else "a symbolic link") in refused(folder)
@@ -194,7 +199,8 @@ def test_an_archive_in_an_archive_is_refused(name, tmp_path, refused):
 
 def test_a_bomb_is_refused_by_what_it_declares(tmp_path, refused, monkeypatch):
     monkeypatch.setattr(archives, "MOST_ENTRIES", 100)
-    for many in (zipped(tmp_path / "many.zip", [(f"{i}.txt", b"") for i in range(101)]), folder_of(tmp_path / "f", [(f"{i}.txt", b"") for i in range(101)])):
+    for many in (zipped(tmp_path / "many.zip", [(f"{i}.txt", b"") for i in range(101)]),
+                 folder_of(tmp_path / "f", [(f"{i}.txt", b"") for i in range(101)])):
         assert "more than 100 files" in refused(many)
     large = zipped(tmp_path / "large.zip", [(f"{i}.bin", bytes(8 << 20)) for i in range(9)])
     assert large.stat().st_size < 1 << 20

@@ -22,7 +22,8 @@ def play(screen, clock, count, seconds=2.0, failures=0):
         task = Task(f"s{i}", "rmsnorm", "")
         screen(task)
         clock.now += seconds
-        screen(Done(task, [Verdict("rmsnorm", "forward", "passed"), Verdict("rmsnorm", "reuse", "failed")], dict.fromkeys(map(str, range(failures)), "x"), seconds))
+        screen(Done(task, [Verdict("rmsnorm", "forward", "passed"), Verdict("rmsnorm", "reuse", "failed")],
+                    dict.fromkeys(map(str, range(failures)), "x"), seconds))
 
 
 class Terminal(io.StringIO):

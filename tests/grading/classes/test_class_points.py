@@ -13,7 +13,8 @@ RMSNORM = load("rmsnorm")
 
 
 def result(states, overrides=(), late=None, **submission):
-    verdicts = {"rmsnorm": {check: Verdict("rmsnorm", check, state) for check, state in zip(("forward", "extremes", "backward", "reuse"), states, strict=True)}}
+    checks = ("forward", "extremes", "backward", "reuse")
+    verdicts = {"rmsnorm": {check: Verdict("rmsnorm", check, state) for check, state in zip(checks, states, strict=True)}}
     made = Submission(Student("s"), **{"paths": (), **submission})
     return scored(made, [RMSNORM], verdicts, {(each.student, each.exercise, each.check): each for each in overrides}, {4: late} if late else {})
 
@@ -21,7 +22,8 @@ def result(states, overrides=(), late=None, **submission):
 P, F, E = "passed", "failed", "error"
 
 
-@pytest.mark.parametrize("states, points, open_", [((P, P, P, P), 8, 0), ((F, F, F, F), 0, 0), ((P, F, P, F), 6, 0), ((P, P, E, E), 3, 5), (("not started",) * 4, 0, 0)])
+@pytest.mark.parametrize("states, points, open_", [((P, P, P, P), 8, 0), ((F, F, F, F), 0, 0), ((P, F, P, F), 6, 0), ((P, P, E, E), 3, 5),
+                                                   (("not started",) * 4, 0, 0)])
 def test_a_check_earns_its_points_by_passing_and_what_the_grader_failed_at_is_open(states, points, open_):
     found = result(states)
     assert (found.points, found.possible, found.open) == (points, 8, open_)

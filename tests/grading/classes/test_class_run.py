@@ -131,7 +131,8 @@ def test_a_new_submission_is_no_interrupted_regrade(classroom):
     assert classroom.graded == [("ada", ["reuse"]), ("bob", ALL)]
 
 
-@pytest.mark.parametrize("asked, sentence", [("rope", "no exercise 'rope' to grade again; there are rmsnorm"), ("rmsnorm.speed", "no check 'speed'; it has forward")])
+@pytest.mark.parametrize("asked, sentence", [("rope", "no exercise 'rope' to grade again; there are rmsnorm"),
+                                             ("rmsnorm.speed", "no check 'speed'; it has forward")])
 def test_a_regrade_of_what_does_not_exist_is_refused(classroom, asked, sentence):
     classroom.hand_in("ada", "passes forward")
     with pytest.raises(ValueError, match=sentence):

@@ -43,7 +43,8 @@ def test_a_folder_an_archive_and_a_file_are_each_a_students(place):
     put(place, "cyd_rmsnorm.py")
     put(place, "cyd_rope.py", b"# rope")
     put(place, ".DS_Store")
-    assert handed_in(find(place, None, EXERCISES)) == {"ada": {"rmsnorm": SOLUTION}, "bob": {"rmsnorm": SOLUTION}, "cyd": {"rmsnorm": SOLUTION, "rope": b"# rope"}}
+    assert handed_in(find(place, None, EXERCISES)) == {"ada": {"rmsnorm": SOLUTION}, "bob": {"rmsnorm": SOLUTION},
+                                                       "cyd": {"rmsnorm": SOLUTION, "rope": b"# rope"}}
 
 
 def test_the_roster_decides_who_is_in_the_class(place):
@@ -73,8 +74,10 @@ def test_canvas_names_are_understood_and_several_files_of_one_student_belong_tog
 
 
 @pytest.mark.parametrize("name, ids, file", [
-    ("s1.tar.gz", ["s1"], "s1.tar.gz"), ("s1", ["s1"], "s1"), ("a.b.zip", ["a.b"], "a.b.zip"), ("s_1_rope.py", ["s_1"], "rope.py"), ("s1-rope.py", ["s1"], "rope.py"),
-    ("rope.py", ["rope"], "rope.py"), ("loweada_4711_1_a_b-2.zip", ["4711", "loweada"], "a_b.zip"), ("Ada Lowe_1_assignsubmission_file_w.zip", ["1"], "w.zip")])
+    ("s1.tar.gz", ["s1"], "s1.tar.gz"), ("s1", ["s1"], "s1"), ("a.b.zip", ["a.b"], "a.b.zip"), ("s_1_rope.py", ["s_1"], "rope.py"),
+    ("s1-rope.py", ["s1"], "rope.py"),
+    ("rope.py", ["rope"], "rope.py"), ("loweada_4711_1_a_b-2.zip", ["4711", "loweada"], "a_b.zip"),
+    ("Ada Lowe_1_assignsubmission_file_w.zip", ["1"], "w.zip")])
 def test_a_name_says_whose_it_is(name, ids, file):
     claim = claim_of(name, EXERCISES)
     assert (claim.ids, claim.file) == (ids, file)
@@ -100,7 +103,8 @@ def test_whatever_is_wrong_with_one_submission_the_others_are_read(place):
     assert handed_in(found)["ada"] == {"rmsnorm": SOLUTION}
     reasons = {each.student.id: each.refused for each in found.refused}
     assert reasons.keys() == {"bob", "cyd", "dan", "fay.rar", "gus", "hal"}
-    for student, words in {"bob": "can't be read", "cyd": "symbolic link", "dan": "several submissions, 'dan', 'dan.zip'", "fay.rar": "neither a folder",
+    for student, words in {"bob": "can't be read", "cyd": "symbolic link", "dan": "several submissions, 'dan', 'dan.zip'",
+                           "fay.rar": "neither a folder",
                            "gus": "its name doesn't say which exercise", "hal": "a pipe"}.items():
         assert words in reasons[student]
 
@@ -133,3 +137,25 @@ def test_a_submission_was_handed_in_when_the_roster_says_so_or_else_when_its_new
     told = datetime(2026, 10, 1).astimezone()
     [found] = find(place, {"ada": Student("ada", submitted=told)}, EXERCISES).submissions
     assert found.submitted == told
+
+
+def test_the_folder_of_results_is_nobodys_submission(place):
+    put(place, "ada/rmsnorm.py")
+    put(place, "grades/class.html")
+    assert list(handed_in(find(place, None, EXERCISES, results=place / "grades"))) == ["ada"]
+
+
+def test_this_very_folder_has_a_name(place, monkeypatch):
+    put(place, "ada/rmsnorm.py")
+    monkeypatch.chdir(place / "ada")
+    from pathlib import Path
+    assert list(handed_in(find(Path("."), None, EXERCISES))) == ["ada"]
+
+
+def test_a_name_that_no_terminal_should_see_is_refused_and_told_without_it(place):
+    name = os.fsdecode(b"a\x1b[2Jda\xff")
+    put(place, f"{name}/rmsnorm.py")
+    [refused] = find(place, None, EXERCISES).refused
+    assert refused.student.id.isprintable() and refused.refused.isprintable()
+    [(stranger, _)] = find(place, students(bob=""), EXERCISES).strangers
+    assert stranger.isprintable()

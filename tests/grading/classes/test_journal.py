@@ -109,6 +109,12 @@ def test_failures_of_the_grader_are_written_and_do_not_count(tmp_path, opened):
     assert not journal.verdicts and b"no memory" in (tmp_path / "j").read_bytes()
 
 
+def test_what_a_students_code_prints_is_kept_in_part(tmp_path, opened):
+    journal = opened(tmp_path / "j")
+    journal.add([(key(), passed(printed="x" * 9000))])
+    assert journal.verdicts[key()].printed == "x" * 500
+
+
 def test_attempts_are_different_files_over_all_journals(tmp_path, opened):
     for name, hashes in {"j": ("a", "b", "a"), "k": ("b", "c")}.items():
         journal = opened(tmp_path / name)

@@ -63,8 +63,10 @@ def test_the_policy_is_data(tmp_path):
     assert read(None) == Policy() and read(None, "2026-10-01T12:00Z") == Policy({None: DUE})
 
 
-@pytest.mark.parametrize("text, sentence", [("due = 5", "5 is no moment"), ("days = 1", "unknown fields: days. There are due"), ("free_days = -1", "free_days must be a number, 0 or more"),
-                                            ("percent_per_day = 'x'", "must be a number"), ("due = ", "can't be read as TOML"), ("[due]\nfirst = 2026-10-01", "first"),
+@pytest.mark.parametrize("text, sentence", [("due = 5", "5 is no moment"), ("days = 1", "unknown fields: days. There are due"),
+                                            ("free_days = -1", "free_days must be a number, 0 or more"),
+                                            ("percent_per_day = 'x'", "must be a number"), ("due = ", "can't be read as TOML"),
+                                            ("[due]\nfirst = 2026-10-01", "first"),
                                             ("due = 'soon'", "A deadline looks like")])
 def test_a_mistake_in_the_policy_is_a_sentence(text, sentence, tmp_path):
     (tmp_path / "late.toml").write_text(text)

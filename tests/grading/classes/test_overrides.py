@@ -22,8 +22,10 @@ def test_points_of_a_check_and_of_a_whole_exercise(tmp_path):
 
 @pytest.mark.parametrize("line, sentence", [
     ("s9,rmsnorm,forward,1,x", "line 2: there is no student 's9'"), ("s1,norm,forward,1,x", "no exercise 'norm'; there are rmsnorm"),
-    ("s1,rmsnorm,speed,1,x", "no check 'speed'; it has forward"), ("s1,rmsnorm,forward,-1,x", "0 or more, not '-1'"), ("s1,rmsnorm,forward,nan,x", "must be a number"),
-    ("s1,rmsnorm,forward,,x", "must be a number"), ("s1,rmsnorm,forward,1,", "need a reason"), ("s1,rmsnorm,forward,1,x\ns1,rmsnorm,forward,2,y", "lines 2 and 3 set the same")])
+    ("s1,rmsnorm,speed,1,x", "no check 'speed'; it has forward"), ("s1,rmsnorm,forward,-1,x", "0 or more, not '-1'"),
+    ("s1,rmsnorm,forward,nan,x", "must be a number"),
+    ("s1,rmsnorm,forward,,x", "must be a number"), ("s1,rmsnorm,forward,1,", "need a reason"),
+    ("s1,rmsnorm,forward,1,x\ns1,rmsnorm,forward,2,y", "lines 2 and 3 set the same")])
 def test_a_mistake_is_a_sentence_with_its_line(line, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence):
         read(table(tmp_path, HEAD + line + "\n"), ["s1"], EXERCISES)

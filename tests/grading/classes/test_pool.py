@@ -115,13 +115,19 @@ def test_who_stops_reading_stops_the_workers(tmp_path, monkeypatch):
     assert not any(alive(int(line.split()[0])) for line in lines)
 
 
+def test_a_number_of_workers_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="must be 0 or more, not -1"):
+        list(pool.run([Task("s", "rmsnorm", "")], b"secret", TIER, -1))
+
+
 def test_only_what_is_not_judged_is_asked_again():
     asked = []
 
     def ask(task):
         asked.append(sorted(task.known))
         status = "error" if len(asked) == 1 else "passed"
-        return {"verdicts": [dict(exercise="rmsnorm", check="forward", status="failed"), dict(exercise="rmsnorm", check="extremes", status=status, message="m"),
+        return {"verdicts": [dict(exercise="rmsnorm", check="forward", status="failed"),
+                             dict(exercise="rmsnorm", check="extremes", status=status, message="m"),
                              dict(exercise="rmsnorm", check="backward", status="not reached")], "seconds": 1.0}
 
     done = pool.tried(Task("s", "rmsnorm", "", "", {"reuse": {}}), ask)

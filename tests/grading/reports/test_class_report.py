@@ -10,7 +10,8 @@ from test_student_report import Tags
 
 def test_the_numbers_are_of_those_who_handed_something_in(school):
     summary = Summary(school, {})
-    assert dict(summary.tiles()) == {"students": "5", "graded": "3", "nothing handed in": "1", "refused": "1", "mean, of 8 points": "5.53", "median, of 8 points": "7"}
+    assert dict(summary.tiles()) == {"students": "5", "graded": "3", "nothing handed in": "1", "refused": "1", "mean, of 8 points": "5.53",
+                                     "median, of 8 points": "7"}
     assert summary.states["rmsnorm"]["forward"] == {"passed": 3}
     assert summary.states["rmsnorm"]["extremes"] == {"passed": 2, "open": 1}
     assert summary.mistakes == {"rmsnorm: sum for mean": 2}

@@ -19,7 +19,8 @@ def graded(tmp_path, monkeypatch, capsys):
         word, *names = task.source.split()
         if word == "dies":
             raise OSError("no memory")
-        return [Verdict("rmsnorm", check.name, "passed" if check.name in names else "failed", "called\nfound") for check in load("rmsnorm").checks if check.name not in task.known]
+        checks = [check.name for check in load("rmsnorm").checks if check.name not in task.known]
+        return [Verdict("rmsnorm", check, "passed" if check in names else "failed", "called\nfound") for check in checks]
 
     monkeypatch.setattr(run, "chosen", lambda assignment: [load("rmsnorm")])
     monkeypatch.setattr(worker, "perform", perform)
@@ -55,7 +56,8 @@ def test_a_class_is_told_in_numbers_with_who_is_missing_refused_or_unknown(grade
     (tmp_path / "roster.csv").write_text("id,name\nada,Ada\nbob,Bob\ncyd,Cyd\n")
     code, out, _ = graded("all", "--roster", "roster.csv", "--out", "here")
     assert code == 0
-    for words in ("3 students: 1 graded, 1 refused, 1 handed nothing in", "refused: Bob (bob): It can't be read", "not graded: eve: there is no such student",
+    for words in ("3 students: 1 graded, 1 refused, 1 handed nothing in", "refused: Bob (bob): It can't be read",
+                  "not graded: eve: there is no such student",
                   "nothing from: Cyd (cyd)", "here/class.html"):
         assert words in out
     secret = (tmp_path / "here" / "secret").read_text().strip()
@@ -76,7 +78,8 @@ def test_a_failure_of_the_grader_is_exit_code_75_and_a_sentence_and_a_later_run_
 
 @pytest.mark.parametrize("arguments, sentence", [
     ((), "Name a submission, or the folder of a class"), (("nowhere",), "There is nothing at nowhere"), (("all", "--roster", "none.csv"), "none.csv"),
-    (("all", "--regrade", "rope"), "no exercise 'rope' to grade again"), (("all", "--due", "soon"), "--due: .*soon"), (("all", "--require-sandbox", "steel"), "no sandbox 'steel'"),
+    (("all", "--regrade", "rope"), "no exercise 'rope' to grade again"), (("all", "--due", "soon"), "--due: .*soon"),
+    (("all", "--require-sandbox", "steel"), "no sandbox 'steel'"),
     (("--gradescope-zip", "a.zip"), "Name the class's secret with --secret FILE")])
 def test_a_mistake_is_a_sentence_and_exit_code_1(arguments, sentence, graded, tmp_path):
     import re

@@ -42,7 +42,8 @@ def read(text):
 
 def test_a_line_for_each_student_with_everything_that_counts(school):
     rows = read(tables.grades(school.results))
-    assert [(row["id"], row["status"], row["points"]) for row in rows] == [("s1", "graded", "8"), ("s2", "graded", "7"), ("s3", "open", "1.6"), ("s4", "refused", "0"), ("s5", "missing", "0")]
+    assert [(row["id"], row["status"], row["points"]) for row in rows] == [("s1", "graded", "8"), ("s2", "graded", "7"), ("s3", "open", "1.6"),
+                                                                           ("s4", "refused", "0"), ("s5", "missing", "0")]
     assert rows[0]["possible"] == "8" and rows[0]["rmsnorm.backward"] == "4"
     assert (rows[1]["set by hand"], rows[1]["rmsnorm"]) == ("rmsnorm", "7")
     assert (rows[2]["open"], rows[2]["lost by being late"], rows[2]["days late"]) == ("1", "0.4", "2")

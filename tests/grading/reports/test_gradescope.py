@@ -13,9 +13,11 @@ from minillm.grading.reports import autograder, gradescope
 # The format, field by field: name → (types, may it be left out).
 TOP = {"score": (int, float), "execution_time": (int, float), "output": str, "output_format": str, "test_output_format": str, "test_name_format": str,
        "visibility": str, "stdout_visibility": str, "extra_data": dict, "tests": list, "leaderboard": list}
-TEST = {"score": (int, float), "max_score": (int, float), "status": str, "name": str, "name_format": str, "number": str, "output": str, "output_format": str,
+TEST = {"score": (int, float), "max_score": (int, float), "status": str, "name": str, "name_format": str, "number": str, "output": str,
+        "output_format": str,
         "tags": list, "visibility": str, "extra_data": dict}
-VALUES = {"status": {"passed", "failed"}, "visibility": {"visible", "hidden", "after_due_date", "after_published"}, "stdout_visibility": {"visible", "hidden"}}
+VALUES = {"status": {"passed", "failed"}, "visibility": {"visible", "hidden", "after_due_date", "after_published"},
+          "stdout_visibility": {"visible", "hidden"}}
 FORMATS = {"text", "html", "simple_format", "md", "ansi"}
 
 
@@ -46,7 +48,8 @@ def test_the_sum_is_that_of_the_tests_unless_someone_was_late(result):
 
 def test_a_failed_test_says_what_was_called_what_differs_and_what_it_may_be(result):
     [failed] = [test for test in gradescope.results(result())["tests"] if test["extra_data"]["status"] == "failed"]
-    for words in ("It checks that backward returns dx and dw.", "Called: forward(x float64 (3, 5))", "y[0] is 1 and should be 2", "Likely: sum for mean. Is it the mean?"):
+    for words in ("It checks that backward returns dx and dw.", "Called: forward(x float64 (3, 5))", "y[0] is 1 and should be 2",
+                  "Likely: sum for mean. Is it the mean?"):
         assert words in failed["output"]
 
 
@@ -75,8 +78,10 @@ def backward(dy, cache):
     x, w, r = cache
     return r * dy * w, (dy * x * r).reshape(-1, w.size).sum(0)
 """
-METADATA = {"id": 1, "created_at": "2026-10-03T10:00:00.000000-07:00", "assignment": {"due_date": "2026-10-01T23:00:00.000000-07:00", "late_due_date": None, "title": "4"},
-            "users": [{"email": "b@example.org", "id": 12, "name": "Bob"}, {"email": "a@example.org", "id": 7, "name": "Ada"}], "previous_submissions": []}
+METADATA = {"id": 1, "created_at": "2026-10-03T10:00:00.000000-07:00",
+            "assignment": {"due_date": "2026-10-01T23:00:00.000000-07:00", "late_due_date": None, "title": "4"},
+            "users": [{"email": "b@example.org", "id": 12, "name": "Bob"}, {"email": "a@example.org", "id": 7, "name": "Ada"}],
+            "previous_submissions": []}
 
 
 @pytest.fixture
@@ -108,7 +113,8 @@ def test_the_zip_runs_in_an_empty_folder_with_the_minillm_that_it_carries(place)
     states = {test["extra_data"]["check"]: test["status"] for test in found["tests"] if test["extra_data"]["exercise"] == "rmsnorm"}
     assert states == {"forward": "passed", "extremes": "passed", "backward": "failed", "reuse": "failed"}
     assert found["score"] == 3 and found["extra_data"]["student"] == "12+7" and "r taken as a constant" in json.dumps(found, ensure_ascii=False)
-    assert {path.name for path in place.iterdir()} == {"source", "submission", "results", "run_autograder", "submission_metadata.json"}, "it leaves something behind"
+    assert {path.name for path in place.iterdir()} == {"source", "submission", "results", "run_autograder",
+                                                       "submission_metadata.json"}, "it leaves something behind"
 
 
 def test_the_zip_is_for_its_owner_and_its_scripts_can_be_run(tmp_path):
@@ -151,7 +157,8 @@ def test_without_metadata_the_submission_is_graded_all_the_same(tmp_path):
 
 def test_a_mistake_in_what_the_zip_is_made_of_is_told_before_it_is_made(tmp_path):
     (tmp_path / "late.toml").write_text("penalty = 3")
-    for options, sentence in ((dict(assignment=99, secret=tmp_path / "s"), "no assignment 99"), (dict(assignment=4, secret=None), "Name the class's secret"),
+    for options, sentence in ((dict(assignment=99, secret=tmp_path / "s"), "no assignment 99"),
+                              (dict(assignment=4, secret=None), "Name the class's secret"),
                               (dict(assignment=4, secret=tmp_path / "s", late=tmp_path / "late.toml"), "unknown fields: penalty"),
                               (dict(assignment=4, secret=tmp_path / "s", sandbox="steel"), "no sandbox 'steel'")):
         with pytest.raises(ValueError, match=sentence):

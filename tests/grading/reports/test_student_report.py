@@ -27,7 +27,8 @@ class Tags(HTMLParser):
 def test_both_languages_say_what_there_is_to_say(result):
     made = result(late=2, overrides=[("forward", 1.5, "half of it was copied")])
     for text in (student.as_html(made), student.as_markdown(made).replace("\\", "")):
-        for words in ("Ada Lowe", "RMSNorm", "forward(x float64 (3, 5))", "y[0] is 1 and should be 2", "Likely: sum for mean.", "Is it the mean?", "backward must pass first",
+        for words in ("Ada Lowe", "RMSNorm", "forward(x float64 (3, 5))", "y[0] is 1 and should be 2", "Likely: sum for mean.", "Is it the mean?",
+                      "backward must pass first",
                       "2 days late: 20% of the points are taken off", "half of it was copied", "2026-10-01", "work.zip"):
             assert words in text, words
     assert student.total(made) == "2 of 8 points"                 # 1.5 + 1, less a fifth
@@ -55,6 +56,18 @@ def test_an_exercise_set_by_hand_says_so(result):
     made = result(overrides=[("", 6, "done on paper")])
     assert "set by hand: done on paper" in student.as_html(made) and "set by hand: done on paper" in student.as_markdown(made)
     assert "6 of 8 points" in student.as_markdown(made)
+
+
+def test_what_a_students_code_printed_is_in_no_report(result, tmp_path):
+    """It could be the hidden inputs."""
+    from dataclasses import replace
+
+    from minillm.grading.reports import gradescope, junit
+    made = result()
+    checks = tuple(replace(each, verdict=replace(each.verdict, printed="HIDDEN 0.123")) for each in made.exercises[0].checks)
+    made = replace(made, exercises=(replace(made.exercises[0], checks=checks),))
+    for text in (student.as_html(made), student.as_markdown(made), str(gradescope.results(made)), junit.xml([made]).decode()):
+        assert "HIDDEN" not in text
 
 
 def test_an_exercise_that_was_never_begun_is_one_line(result):
