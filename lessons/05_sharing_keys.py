@@ -483,9 +483,9 @@ for k, name in ((4, "GQA"), (1, "MQA")):
     print(f"{name}, k = {k}: bytes 1/{16 // k}, time 1/{measured[16] / measured[k]:.1f}")
 
 # %% [markdown]
-# Faster, roughly as the bytes. Two things bend the ratio. What is not shared stays: 16 query heads still need their scores, exponentials
-# and averages. And what is shared is put to better use: a key that was read once serves $g$ queries, in one product of two matrices instead
-# of $g$ products with a vector. How this comes out depends on the machine, and on what else it is doing, so expect other ratios of your own.
+# Faster, and on an idle machine by clearly less than the bytes. What is not shared stays: 16 query heads still need their scores,
+# exponentials and averages. The more of its time a machine spends waiting for memory, the closer the ratio of times comes to that of the
+# bytes; programs that run beside this one make it wait more. So expect other ratios of your own.
 
 # %% [markdown]
 # ## 8. What it costs in quality
