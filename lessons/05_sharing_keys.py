@@ -483,9 +483,9 @@ for k, name in ((4, "GQA"), (1, "MQA")):
     print(f"{name}, k = {k}: bytes 1/{16 // k}, time 1/{measured[16] / measured[k]:.1f}")
 
 # %% [markdown]
-# Faster, though as a rule by less than the bytes. What is not shared stays: 16 query heads still need their scores, exponentials and
-# averages. The more time a machine spends waiting for memory, the closer the ratio of times comes to that of the bytes. Other programs that use
-# the memory at the same moment change it, so expect another ratio when you run the cell again.
+# Faster, and on an idle machine by clearly less than the bytes. What is not shared stays: 16 query heads still need their scores,
+# exponentials and averages. The more of its time a machine spends waiting for memory, the closer the ratio of times comes to that of the
+# bytes; programs that run beside this one make it wait more. So expect other ratios of your own.
 
 # %% [markdown]
 # ## 8. What it costs in quality
