@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..exercises import Exercise
 from ..grading.checking import Verdict
 
+WIDTH = 84           # of a line of text: as much as JupyterLab shows beside its margins
 SIGNS = {"passed": "✓", "failed": "✗", "not started": "·", "not reached": "·", "error": "!"}
 COLOURS = {"passed": 32, "failed": 31, "error": 33}
 PRINTED = 12                                                      # lines of a student's own output that are shown
@@ -23,17 +24,17 @@ def lines(exercise: Exercise, verdicts: Sequence[Verdict], colour: bool = False)
     def painted(text: str, status: str) -> str:
         return f"\033[{COLOURS[status]}m{text}\033[0m" if colour and status in COLOURS else text
 
-    of = sum(exercise.points.values())
+    of, width = sum(exercise.points.values()), max(len(each.check) for each in verdicts)
     made = [f"{exercise.title} ({exercise.name}): {points(exercise, verdicts):g} of {of:g} points"]
     for each in verdicts:
         worth = f"{exercise.points[each.check]:g}" if each.status == "passed" else f"0 of {exercise.points[each.check]:g}"
-        made.append(painted(f"  {SIGNS[each.status]} {each.check:<14}{worth:>6}   ", each.status) + exercise.check(each.check).title)
+        made.append(painted(f"  {SIGNS[each.status]} {each.check:<{width}} {worth:>7}   ", each.status) + exercise.check(each.check).title)
         made += [f"      {'' if i else word:<8} {line}" for word, text in facts(each) for i, line in enumerate(wrapped(text))]
     return made
 
 
 def wrapped(text: str) -> list[str]:
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, 108, break_long_words=False, drop_whitespace=True) or [""]]
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, WIDTH, break_long_words=False, drop_whitespace=True) or [""]]
 
 
 def facts(verdict: Verdict) -> list[tuple[str, str]]:
