@@ -192,5 +192,5 @@ def checked(exercise: Exercise, check: Check, source: str, rng: np.random.Genera
     if verdict.status == "passed":
         excluded |= shown_by(prepared)
         if exercise.recorded:
-            return recorded.judge_slopes(verdict, prepared, answers, lambda cases: ask(source, cases, limits, filename, sandbox))
+            return recorded.judge_slopes(verdict, prepared, lambda cases: ask(source, cases, limits, filename, sandbox))
     return verdict

@@ -5,6 +5,7 @@ A class is handed these in place of the reference's code. One file an exercise: 
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -45,10 +46,10 @@ def record(exercise: Exercise, stub: str, path: Path, student: str = "") -> None
 def read(path: Path) -> tuple[dict, dict[str, list[Prepared]]]:
     """What record() wrote: its JSON, and the prepared cases of each check."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             told = json.loads(bytes(stored["recorded"]))
             arrays = {int(name[5:]): stored[name] for name in stored.files if name.startswith("array")}
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no recording of checks, or it is damaged ({error}). Take it from the archive again.") from error
 
     def unpacked(values: dict) -> dict[str, Any]:
@@ -58,14 +59,18 @@ def read(path: Path) -> tuple[dict, dict[str, list[Prepared]]]:
         steps = tuple(Step(each["function"], tuple(each["arguments"]), each["options"], tuple(each["results"])) for each in stored["steps"])
         return Case(unpacked(stored["values"]), steps, tuple(stored["compared"]), tuple(stored["may_change"]), stored["provided"])
 
-    return told, {check["name"]: [Prepared(case(each["case"]), unpacked(each["expected"]), {name: unpacked(answer) for name, answer in each["mistaken"].items()})
-                                  for each in check["prepared"]] for check in told["checks"]}
+    def whole(stored: dict) -> Prepared:
+        mistaken = {name: unpacked(answer) for name, answer in stored["mistaken"].items()}
+        return Prepared(case(stored["case"]), unpacked(stored["expected"]), mistaken)
+
+    return told, {check["name"]: [whole(each) for each in check["prepared"]] for check in told["checks"]}
 
 
 def exercise(path: Path, **told: Any) -> Exercise:
     """The exercise of a recording: it can be checked, and its stub is known, but its functions are names alone. `told`: what NAME.toml says."""
     stored, _ = read(path)
-    checks = tuple(Check(each["name"], each["title"], no_reference, tuple(each["after"]), each["tolerance"], each["says"]) for each in stored["checks"])
+    checks = tuple(Check(each["name"], each["title"], no_reference, tuple(each["after"]), each["tolerance"], each["says"])
+                   for each in stored["checks"])
     return Exercise(functions=dict.fromkeys(stored["functions"], no_reference), checks=checks, recorded=path, stub=stored["stub"],
                     mistakes=tuple(Mistake(name, advice, {}) for name, advice in stored["advice"].items()), **told)
 
@@ -83,22 +88,31 @@ def no_reference(*arguments: Any) -> Any:
 STEP = 3e-3                      # large enough for a forward that works in float32 inside
 
 
-def judge_slopes(verdict: Verdict, prepared: Sequence[Prepared], answers: Sequence[Answer], ask: Callable[[list[Case]], list[Answer]]) -> Verdict:
+def judge_slopes(verdict: Verdict, prepared: Sequence[Prepared], ask: Callable[[list[Case]], list[Answer]]) -> Verdict:
     """A check whose recorded arrays were met, once more on numbers that stand in no recording: the slopes of the student's own forward."""
-    for each, answer in zip(prepared, answers, strict=True):
+    rng = np.random.default_rng()
+    for each in prepared:
         if [step.function for step in each.case.steps[:2]] != ["forward", "backward"]:
             continue
-        results = [answer.values.get(name) for name in each.case.steps[1].results]      # a tuple of gradients, or several results
-        gradients = results[0] if len(results) == 1 else tuple(results)
-        if gradients is None or gradients[0] is None:
-            continue
-        moved, directions = slopes(each.case, np.random.default_rng())
-        outputs = ask(moved)
-        fault = next((f"{one.message}" for one in outputs if one.problem), None) or wrong_slope(
-            each.case, directions, [one.values[moved[0].compared[0]] for one in outputs], gradients)
+        case = elsewhere(each.case, rng)
+        moved, directions = slopes(case, rng)
+        told, *outputs = ask([case, *moved])
+        fault = next((one.message for one in (told, *outputs) if one.problem), None)
+        if not fault:
+            results = [told.values.get(name) for name in case.steps[1].results]         # a tuple of gradients, or several results
+            gradients = results[0] if len(results) == 1 else tuple(results)
+            if gradients is None or gradients[0] is None:
+                continue
+            fault = wrong_slope(case, directions, [one.values[moved[0].compared[0]] for one in outputs], gradients)
         if fault:
-            return replace(verdict, status="failed", message=f"{each.case}\n{fault}")
+            return replace(verdict, status="failed", message=f"{case}\n{fault}")
     return verdict
+
+
+def elsewhere(case: Case, rng: np.random.Generator) -> Case:
+    """The same calls on other numbers."""
+    return replace(case, values={name: value + 0.3 * rng.normal(size=value.shape) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+                                 for name, value in case.values.items()})
 
 
 def slopes(case: Case, rng: np.random.Generator) -> tuple[list[Case], list[tuple[str, np.ndarray]]]:
@@ -115,7 +129,8 @@ def slopes(case: Case, rng: np.random.Generator) -> tuple[list[Case], list[tuple
     return moved, directions
 
 
-def wrong_slope(case: Case, directions: Sequence[tuple[str, np.ndarray]], outputs: Sequence[np.ndarray], gradients: tuple, tolerance: float = 2e-3) -> str | None:
+def wrong_slope(case: Case, directions: Sequence[tuple[str, np.ndarray]], outputs: Sequence[np.ndarray], gradients: tuple,
+                tolerance: float = 2e-3) -> str | None:
     """A sentence about the first input whose gradient isn't the slope. `outputs`: forward's, in the order of slopes()'s cases."""
     dy = case.values[case.steps[1].arguments[0]]
     entries = [name for name in case.steps[0].arguments if isinstance(value := case.values.get(name), np.ndarray) and value.dtype.kind == "f"]
@@ -123,5 +138,6 @@ def wrong_slope(case: Case, directions: Sequence[tuple[str, np.ndarray]], output
         up, down = (np.asarray(each, np.float64) for each in outputs[2 * i:2 * i + 2])
         slope, told = float(np.sum(dy * (up - down))) / (2 * STEP), float((np.asarray(gradients[entries.index(name)]) * direction).sum())
         if not abs(slope - told) <= tolerance * (abs(slope) + np.linalg.norm(direction)):
-            return f"d{name} is not the slope of your forward: along a random direction the output changes by {slope:.6g}, and your gradient says {told:.6g}."
+            return (f"d{name} is not the slope of your forward: along a random direction the output changes by {slope:.6g}, "
+                    f"and your gradient says {told:.6g}.")
     return None

@@ -22,10 +22,12 @@ def lines(folder: Folder) -> list[str]:
     for assignment in sorted({row["assignment"] for row in found}):
         group = [row for row in found if row["assignment"] == assignment]
         made.append(f"Assignment {assignment}   {sum(row['points'] for row in group):g} of {sum(row['of'] for row in group):g} points")
-        made += [f"  {SIGNS[row['status']]} {row['name']:<18}{row['points']:>4g} of {row['of']:<4g} {row['status']:<12} {row['title']} (lesson {row['lesson']})" for row in group]
+        made += [f"  {SIGNS[row['status']]} {row['name']:<18}{row['points']:>4g} of {row['of']:<4g} {row['status']:<12} "
+                 f"{row['title']} (lesson {row['lesson']})" for row in group]
     passed = sum(row["status"] == "passed" for row in found)
     bar = "█" * round(30 * passed / max(1, len(found)))
-    made.append(f"{bar:░<30} {passed} of {len(found)} exercises, {sum(row['points'] for row in found):g} of {sum(row['of'] for row in found):g} points")
+    points, of = (sum(row[key] for row in found) for key in ("points", "of"))
+    made.append(f"{bar:░<30} {passed} of {len(found)} exercises, {points:g} of {of:g} points")
     if any(row["status"] == "changed" for row in found):
         made.append("~: changed since it was last checked")
     return made

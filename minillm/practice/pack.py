@@ -69,13 +69,16 @@ def fill(folder: Path, course: list[Exercise], asked: list[Exercise]) -> None:
         (folder / "exercises" / f"{exercise.name}.py").write_text(made if exercise in asked else variants.solution(exercise), "utf-8")
         if exercise is not load(exercise.name):                  # a variant: its statement and hints are its own
             (folder / "minillm" / "exercises" / f"{exercise.name}.toml").write_text(variants.as_toml(exercise), "utf-8")
-    given = {exercise.name: {"source": fingerprint(variants.solution(exercise)), "verdicts": [{"check": check.name, "status": "passed"} for check in exercise.checks]}
-             for exercise in course if exercise not in asked}
-    files.write_json(folder / "exercises" / ".progress.json", given)
+    files.write_json(folder / "exercises" / ".progress.json", {each.name: passed(each) for each in course if each not in asked})
     (folder / "minillm" / "exercises" / "released.json").write_text("{}\n")
     (folder / "setup.cfg").write_text(SETUP, "utf-8")
     (folder / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools>=68"]\nbuild-backend = "setuptools.build_meta"\n', "utf-8")
     (folder / "README.md").write_text(readme(asked), "utf-8")
+
+
+def passed(exercise: Exercise) -> dict:
+    """What the record of progress says of a solution that is given."""
+    return {"source": fingerprint(variants.solution(exercise)), "verdicts": [{"check": check.name, "status": "passed"} for check in exercise.checks]}
 
 
 def copy_package(target: Path, course: set[str]) -> None:
@@ -105,7 +108,8 @@ def take_out(path: Path, functions: dict[str, str], exercise: Exercise) -> None:
         helpers |= names_in(node)
         source = replaced(source, node, body(node, owner, instead, exercise))
     source = without_idle(helpers - set(functions), source)
-    path.write_text(with_docstring(source, f'"""This is part of an exercise: exercises/{exercise.name}.py. The library\'s own code is taken out of this copy."""'), "utf-8")
+    says = f'"""This is part of an exercise: exercises/{exercise.name}.py. The library\'s own code is taken out of this copy."""'
+    path.write_text(with_docstring(source, says), "utf-8")
 
 
 def found(tree: ast.Module, name: str, path: Path) -> tuple[ast.FunctionDef, str | None]:
@@ -142,7 +146,7 @@ def replaced(source: str, node: ast.FunctionDef, statements: str) -> str:
 
 
 def names_in(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)}
 
 
 def without_idle(helpers: set[str], source: str) -> str:

@@ -57,8 +57,10 @@ class HandedIn:
 
     def __init__(self, block: Any, context: Any = None):
         ops, config = block.ops, block.config
-        if config.norm != "rmsnorm" or config.feed_forward != "swiglu" or config.positions != "rope" or config.dropout or "bias" in " ".join(config.layer_shapes()):
-            raise ValueError("The block of this copy is yours, which has RMSNorm, RoPE, SwiGLU, no biases and no dropout. Take a model of that kind, such as llama-nano.")
+        asked = (config.norm, config.positions, config.feed_forward) == ("rmsnorm", "rope", "swiglu")
+        if not asked or config.dropout or any("bias" in name for name in config.layer_shapes()):
+            raise ValueError("The block of this copy is yours, which has RMSNorm, RoPE, SwiGLU, no biases and no dropout. Take a model of "
+                             "that kind, such as llama-nano.")
         self.linear, self.swiglu = ops.linear, ops.swiglu
         self.rmsnorm = SimpleNamespace(forward=lambda x, w: ops.rmsnorm.forward(x, w, eps=config.norm_eps), backward=ops.rmsnorm.backward)
         self.rope = SimpleNamespace(forward=lambda x, positions: block.rope(x, positions), backward=ops.rope.backward)

@@ -30,3 +30,15 @@ MUTANTS = [
     dict(name="a stub keeps the first statement of the reference", file=STUBS, old='''    raise NotImplementedError("{exercise}.{name}")\'''', new='''    pass\\n    raise NotImplementedError("{exercise}.{name}")\'''',
          caught_by="tests/exercises/test_stubs.py::test_the_stub_is_what_the_reference_makes_of_it[rmsnorm]"),
 ]
+
+RECORDED, HELD = "minillm/grading/recorded.py", "tests/grading/test_recorded.py::"
+MUTANTS += [
+    dict(name="slopes are measured where the answers are recorded", file=RECORDED, old="value + 0.3 * rng.normal(size=value.shape) if isinstance", new="value + 0.0 * rng.normal(size=value.shape) if isinstance",
+         caught_by=HELD + "test_gradients_learnt_by_heart_are_no_slopes"),
+    dict(name="a slope on one side only", file=RECORDED, old="for sign in (1, -1)]", new="for sign in (1, 0)]",
+         caught_by=HELD + "test_right_and_wrong_functions_are_judged_as_with_the_reference"),
+    dict(name="a step too small for float32", file=RECORDED, old="STEP = 3e-3 ", new="STEP = 3e-7 ",
+         caught_by=HELD + "test_a_forward_in_float32_has_slopes_that_are_exact_enough"),
+    dict(name="mistakes' answers are lost in the file", file=RECORDED, old='mistaken = {name: unpacked(answer) for name, answer in stored["mistaken"].items()}', new="mistaken = {}",
+         caught_by=HELD + "test_cases_answers_and_those_of_mistakes_come_back_to_the_last_bit"),
+]
