@@ -60,5 +60,5 @@ MUTANTS = [
          caught_by=DRAWN + "language.py::test_memory_draws_both_losses_of_each_curve_and_the_floor"),
     dict(name="a tree joins the wrong parts", file=PLOT + "tokens.py",
          old="tops[first, last] = ((x0 + x1) / 2, y)", new="tops[first, last] = (x0, y)",
-         caught_by=DRAWN + "tokens.py::test_a_tree_joins_what_was_merged_and_underlines_the_tokens"),
+         caught_by=DRAWN + "token_pictures.py::test_a_tree_joins_what_was_merged_and_underlines_the_tokens"),
 ]
