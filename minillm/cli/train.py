@@ -106,7 +106,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
 
 def whose(recipe: Recipe, ops: Path) -> Any:
     """The table with the student's operations; says which they are, and why others aren't."""
-    from minillm.grading.student_ops import needed, student_ops
+    from minillm.grading.students import needed, student_ops
     print(f"Checking the exercises in {ops}.")
     students = student_ops(ops)
     used = needed(recipe.model, students.own)

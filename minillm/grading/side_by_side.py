@@ -19,7 +19,7 @@ from ..training import checkpoint
 from ..training.metrics import read
 from ..training.recipe import Recipe
 from ..training.run import METRICS, Outcome, run
-from .student_ops import StudentOps, needed
+from .students import StudentOps, needed
 
 REFERENCE, PICTURE = "reference", "loss_with_yours.png"
 FIRST = 10          # steps in which only rounding can have set two right runs apart

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..exercises import load
-from ..grading.student_ops import adapted
+from ..grading.students import adapted
 from .folder import Folder
 
 

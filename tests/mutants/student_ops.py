@@ -1,6 +1,6 @@
 """Errors planted where numbers are diagnosed, where a student's functions meet the real model, and where a class's variants are drawn."""
 
-DIAGNOSES, STUDENTS, VARIANTS = ("tests/grading/test_diagnoses.py::", "tests/grading/test_student_ops.py::", "tests/exercises/test_variants.py::")
+DIAGNOSES, STUDENTS, VARIANTS = ("tests/grading/test_diagnoses.py::", "tests/grading/test_students.py::", "tests/exercises/test_variants.py::")
 
 
 def of(file, tests, *entries):
@@ -50,7 +50,7 @@ MUTANTS = [
          'self.call("backward", float(dy), cache)',
          "test_the_loss_of_a_slice_is_divided_by_the_whole_batch_s_count"),
         ),
-    *of("grading/student_ops", STUDENTS,
+    *of("grading/students", STUDENTS,
         ("what failed is used", 'if failed := next((verdict for verdict in verdicts if verdict.status != "passed"), None):',
          'if failed := next((verdict for verdict in verdicts if verdict.status == "error"), None):',
          "test_only_what_passes_all_its_checks_is_used_and_the_rest_has_a_reason"),

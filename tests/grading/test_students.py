@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from minillm import Config, Transformer, cli, exercises
+from minillm import Config, Transformer, cli, exercises, grading
 from minillm.checks import gradient_check
 from minillm.exercises.solutions import solution
 from minillm.grading import checking
 from minillm.grading.adapted import StudentProblem, in_pieces, runs
 from minillm.grading.checking import Verdict
-from minillm.grading.student_ops import LEANS, adapted, askable, needed, student_ops
+from minillm.grading.students import LEANS, adapted, askable, needed, student_ops
 from minillm.ops import REFERENCE
 from minillm.training.metrics import read
 
@@ -61,6 +61,7 @@ def assert_same(mine, theirs, tolerance=1e-9):
                                      {"norm": "layernorm", "norm_bias": True, "attention_bias": True, "feed_forward_bias": True}], ids=str)
 def test_a_model_on_right_functions_has_the_reference_s_loss_and_gradients(folder, trusting, changes):
     config = Config(**SHAPE | changes)
+    assert grading.student_ops(folder).names() == REFERENCE.names()
     students = student_ops(folder)
     assert not students.others and set(students.own) == set(askable())
     assert_same(losses_and_gradients(config, students.ops), losses_and_gradients(config, REFERENCE))
@@ -188,7 +189,7 @@ def test_what_fails_in_the_middle_is_told_with_the_operation_and_the_line(folder
     source = solution(name)
     assert source.count(old) == 1
     (folder / f"{name}.py").write_text(source.replace(old, new))
-    monkeypatch.setattr("minillm.grading.student_ops.leans_on_the_last_call", lambda *_: False)
+    monkeypatch.setattr("minillm.grading.students.leans_on_the_last_call", lambda *_: False)
     students = student_ops(folder)
     with pytest.raises(StudentProblem, match=said):
         losses_and_gradients(Config(**SHAPE), students.ops)
