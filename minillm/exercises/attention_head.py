@@ -46,13 +46,15 @@ def forwards(causal):
 
 
 def extremes(rng):
-    """Scores of some thousands, whose exponential overflows, in float32 too; and all keys the same. In float32 such a score is rounded by
+    """Scores of some thousands, whose exponential overflows, in float32 too; all keys the same; and scores far below 0. In float32 such a score is rounded by
     0.0002, and so are the weights: hence the check's own tolerance."""
     values = inputs(rng, 5, 4)
     for dtype, causal in (("float64", False), ("float32", True)):
         large = {"q": values["q"] * 35, "k": values["k"] * 35, "v": values["v"]}
         yield just_forward(**{name: value.astype(dtype) for name, value in large.items()}, options={"causal": causal})
     yield just_forward(**{**values, "k": np.ones((5, 4))}, options={"causal": True})
+    far_below = {"q": 20 * np.abs(values["q"]), "k": -20 * np.abs(values["k"])}          # all that may be seen scores less than some think −∞ is
+    yield just_forward(**{**values, **far_below}, options={"causal": True})
 
 
 def backwards(causal, times=1, shapes=SHAPES[:3]):

@@ -124,6 +124,9 @@ def test_no_correct_submission_ever_fails(name, unchecked):
         prepared.cache_clear()
 
 
+SAYS_THE_SAME = {"overflow in exp": "NaN or infinity"}      # the general diagnosis asks where an exponential overflows, too
+
+
 @pytest.mark.slow
 @EVERY
 def test_no_wrong_submission_ever_passes(name, unchecked):
@@ -133,5 +136,5 @@ def test_no_wrong_submission_ever_passes(name, unchecked):
             judged = verdicts(name, wrong.source, seed)
             assert judged[wrong.fails].status == "failed", f"{wrong} passes with seed {seed}"
             said = judged[wrong.fails].diagnosis
-            assert said in (wrong.diagnosis, None), f"{wrong} is called {said!r} with seed {seed}, not {wrong.diagnosis!r}"
+            assert said in (wrong.diagnosis, SAYS_THE_SAME.get(wrong.diagnosis), None), f"{wrong} is called {said!r} with seed {seed}, not {wrong.diagnosis!r}"
         prepared.cache_clear()

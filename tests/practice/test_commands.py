@@ -17,7 +17,7 @@ def run(capsys, *arguments):
 
 def test_the_board_counts_points_and_names_what_is_next(folder, capsys):
     code, out, _ = run(capsys, "list")
-    assert code == 0 and f"Next: {exercises.names()[0]}." in out and f"0 of {len(exercises.names())} exercises" in out
+    assert code == 0 and f"Next: {exercises.names()[0]}." in out and f"░ 0 of {len(exercises.names())} exercises" in out
     rows = json.loads(run(capsys, "list", "--json")[1])
     assert [row["name"] for row in rows] == exercises.names()
 

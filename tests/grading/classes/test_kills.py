@@ -85,7 +85,7 @@ def grades(out):
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
 def test_after_more_than_twenty_kills_nothing_is_lost_and_nothing_was_graded_twice(tmp_path):
-    place, whole, out = class_of(tmp_path / "submissions", 24), tmp_path / "whole", tmp_path / "out"
+    place, whole, out = class_of(tmp_path / "submissions", 48), tmp_path / "whole", tmp_path / "out"
     subprocess.run(command(place, whole), env=environment(tmp_path), check=True, capture_output=True)
     chance, kills, seen = random.Random(0), 0, 0
     for _ in range(80):
@@ -112,7 +112,7 @@ def test_after_more_than_twenty_kills_nothing_is_lost_and_nothing_was_graded_twi
     assert kills >= 20, f"only {kills} kills found it at work: it needs more students"
     assert grades(out) == grades(whole)
     counted = Counter(verdicts(out))
-    assert len(counted) == 24 * 4 and set(counted.values()) == {1}
+    assert len(counted) == 48 * 4 and set(counted.values()) == {1}
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
