@@ -5,7 +5,6 @@ A class is handed these in place of the reference's code. One file an exercise: 
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from .. import files
-from ..exercises import Exercise
-from ..exercises.exercise import Case, Check, Mistake, Step
+from ..exercises import Exercise, recording
+from ..exercises.exercise import Case, Check, Step
 from . import child
 from .caller import Answer
 from .checking import Prepared, Verdict, generator, prepare
@@ -45,12 +44,8 @@ def record(exercise: Exercise, stub: str, path: Path, student: str = "") -> None
 
 def read(path: Path) -> tuple[dict, dict[str, list[Prepared]]]:
     """What record() wrote: its JSON, and the prepared cases of each check."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            told = json.loads(bytes(stored["recorded"]))
-            arrays = {int(name[5:]): stored[name] for name in stored.files if name.startswith("array")}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no recording of checks, or it is damaged ({error}). Take it from the archive again.") from error
+    told, stored = recording(path)
+    arrays = {int(name[5:]): value for name, value in stored.items() if name.startswith("array")}
 
     def unpacked(values: dict) -> dict[str, Any]:
         return {name: child.unpack(value, arrays) for name, value in values.items()}
@@ -66,21 +61,8 @@ def read(path: Path) -> tuple[dict, dict[str, list[Prepared]]]:
     return told, {check["name"]: [whole(each) for each in check["prepared"]] for check in told["checks"]}
 
 
-def exercise(path: Path, **told: Any) -> Exercise:
-    """The exercise of a recording: it can be checked, and its stub is known, but its functions are names alone. `told`: what NAME.toml says."""
-    stored, _ = read(path)
-    checks = tuple(Check(each["name"], each["title"], no_reference, tuple(each["after"]), each["tolerance"], each["says"])
-                   for each in stored["checks"])
-    return Exercise(functions=dict.fromkeys(stored["functions"], no_reference), checks=checks, recorded=path, stub=stored["stub"],
-                    mistakes=tuple(Mistake(name, advice, {}) for name, advice in stored["advice"].items()), **told)
-
-
 def prepared(exercise: Exercise, check: Check) -> list[Prepared]:
     return read(exercise.recorded)[1][check.name]
-
-
-def no_reference(*arguments: Any) -> Any:
-    raise ValueError("A recorded exercise has no reference to call.")
 
 
 # --- slopes: does backward give the slopes of the student's own forward? ---------------------------------------------------

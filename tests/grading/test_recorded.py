@@ -19,7 +19,7 @@ def recording(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exercise(recording):
     told = exercises.told("rmsnorm")
-    return recorded.exercise(recording, name="rmsnorm", **{**told, "hints": tuple(told["hints"])})
+    return exercises.from_recording(recording, name="rmsnorm", **{**told, "hints": tuple(told["hints"])})
 
 
 def statuses(exercise, source):
