@@ -2,7 +2,7 @@
 
     warm-up    η = L · (s + 1) / w                            s = 0 … w − 1: the first steps are small, while Adam's averages settle
     constant   η = L
-    linear     η = L + (l − L) · p                            p = (s − w) / (S − w): the share of the way from warm-up to the end
+    linear     η = L + (l − L) · p                            p = (s − w) / (S − 1 − w): the share of the way from warm-up to the last step
     cosine     η = l + ½ (L − l) (1 + cos πp)
     wsd        η = L until the last `decay` share of the steps, then linearly down to l      (warm-up, stable, decay)
 
