@@ -32,7 +32,7 @@ from typing import Literal
 import numpy as np
 
 from ..model.config import Config
-from ..model.parameters import ALIGNMENT
+from ..model.parameters import taken
 from ..ops.linear_cross_entropy import rows_at_once
 
 
@@ -197,7 +197,7 @@ def of_step(config: Config, b: int, t: int, threads: int = 1, micro_batches: int
     edges = np.linspace(0, b, threads * micro_batches + 1).astype(int).tolist()
     slices = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
     largest = [max(slices[number::threads]) for number in range(threads)]                 # of each thread's, which it makes one after another
-    flat = sum(-(-4 * prod(shape) // ALIGNMENT) * ALIGNMENT for shape in config.shapes().values())
+    flat = 4 * sum(map(taken, config.shapes().values()))
     return {"weights": flat, "gradients": flat, "Adam's m and v": 2 * flat,
             "activations": sum(sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values()) for rows in largest),
             "temporary": sum(temporary(config, rows, t, recompute=recompute) for rows in largest), "batch": 2 * 8 * b * t}

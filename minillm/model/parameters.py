@@ -1,8 +1,9 @@
 """All parameters of a model in one flat array, each a named view into it; and what they start from.
 
-One array, so that the optimizer, the norm of the gradient and a checkpoint are one sweep each. Every view starts at a multiple of 256
-bytes (a GPU reads such addresses fastest); the gaps between are zeros, which stay zeros and are not counted as parameters. The
-matrices come first, then the vectors (norms and biases), so that "weight decay on matrices only" is one slice.
+One array, so that the optimizer, the norm of the gradient and a checkpoint are one sweep each. Every view starts at a multiple of 128
+numbers, so of 256 bytes or more (a GPU reads such addresses fastest), and at the same number in every dtype: the 16-bit copy of the
+float32 masters is one sweep too. The gaps between are zeros, which stay zeros and are not counted as parameters. The matrices come first,
+then the vectors (norms and biases), so that "weight decay on matrices only" is one slice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ import numpy as np
 from ..arrays import Float
 from .config import Config
 
-ALIGNMENT = 256     # bytes
+ALIGNMENT = 256     # bytes, of the flat array
+UNIT = 128          # numbers, of every view in it
 
 
 class Parameters(Mapping):
@@ -23,12 +25,11 @@ class Parameters(Mapping):
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: Any = "float32", xp: ModuleType = np):
         self.shapes, self.dtype, self.xp = shapes, np.dtype(dtype), xp
-        unit = ALIGNMENT // self.dtype.itemsize
         starts, end = {}, 0
         self.num_matrix_numbers = 0             # where the vectors begin
         for name, shape in shapes.items():
             starts[name] = end
-            end += -(-prod(shape) // unit) * unit
+            end += taken(shape)
             if len(shape) > 1:
                 self.num_matrix_numbers = end
         self.flat = aligned_zeros(end, self.dtype, xp)
@@ -51,6 +52,11 @@ class Parameters(Mapping):
     def zeros(self, dtype: Any = None) -> "Parameters":
         """A collection of the same names and shapes, all zero."""
         return Parameters(self.shapes, dtype or self.dtype, self.xp)
+
+
+def taken(shape: tuple[int, ...]) -> int:
+    """How many numbers of the flat array a view takes, with the gap behind it."""
+    return -(-prod(shape) // UNIT) * UNIT
 
 
 def aligned_zeros(size: int, dtype: np.dtype, xp: ModuleType) -> Float[Any, "n"]:

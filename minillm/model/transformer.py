@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from .. import updates
 from ..arrays import Float, Int, in_turn, place
 from ..ops import REFERENCE, Ops
 from .block import block
@@ -45,8 +46,8 @@ class Transformer:
 
     seed      of the initialisation; None leaves every parameter zero, for weights that come from elsewhere
     dtype     what it computes in. Parameters are float32 masters of a 16-bit model, else of the same dtype
-    device    "cpu", or "cuda" with CuPy
-    ops       the table of operations that it runs on
+    device    "cpu", or "cuda" with CuPy. Batches may be NumPy's in either case: a GPU's model carries them over
+    ops       the table of operations that it runs on: by default ops.REFERENCE, and on a GPU kernels.CUDA
     """
 
     def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
@@ -55,7 +56,7 @@ class Transformer:
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
         if seed is not None:
             initialise(self.params, config, seed)
-        self._run_on(REFERENCE if ops is None else ops)
+        self._run_on(usual_ops(device) if ops is None else ops)
 
     def with_ops(self, ops: Ops) -> "Transformer":
         """The same model, with the very same parameters, on another table."""
@@ -72,7 +73,7 @@ class Transformer:
 
     def __call__(self, tokens: Int[Any, "b t"], documents: Int[Any, "b t"] | None = None) -> Float[Any, "b t v"]:
         """The logits of the next token after every position."""
-        self.refuse(tokens, documents=documents)
+        tokens, _, documents = self.received(tokens, None, documents)
         params = self.computing_params()
         n, _ = self.read(tokens, params, Context(documents), keep="nothing")
         with place("output"):
@@ -89,14 +90,23 @@ class Transformer:
         recompute      keep only each block's input, and compute the rest again in backward: same gradients, less memory
         gradients      False where no backward will follow: then nothing is kept
         """
-        self.refuse(tokens, targets, documents)
-        params, context = self.computing_params(), Context(documents, dropout_key, first_row)
+        loss, cache = self.loss_of(*self.received(tokens, targets, documents), self.computing_params(), denominator, dropout_key, first_row,
+                                   recompute, gradients, label_smoothing, z_loss)
+        return float(loss), cache
+
+    def loss_of(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"], documents: Int[Any, "b t"] | None, params: Parameters,
+                denominator: Any = None, dropout_key: Any = None, first_row: Any = 0, recompute: bool = False, gradients: bool = True,
+                label_smoothing: float = 0.0, z_loss: float = 0.0) -> tuple[Float[Any, ""], Cache]:
+        """forward for who keeps the parameters in the dtype that the model computes in, and a batch beside them. The loss is an array: on a
+        GPU nobody waits for it. denominator, dropout_key, first_row: numbers, or arrays of one number on the GPU, read there when it is
+        their turn."""
+        context = Context(documents, dropout_key, first_row)
         n, parts = self.read(tokens, params, context, "nothing" if not gradients else "inputs" if recompute else "all")
         with place("loss"):
             (loss, nll), parts["loss"] = self.ops.linear_cross_entropy.forward(
                 n, self.output_matrix(params), targets, label_smoothing=label_smoothing, z_loss=z_loss, denominator=denominator,
                 gradients=gradients)
-        return float(loss), Cache(parts, params, context, recompute, nll)
+        return loss, Cache(parts, params, context, recompute, nll)
 
     def backward(self, cache: Cache, into: Parameters | None = None) -> Parameters:
         """The gradient of the loss for every parameter; added to `into` if that is given."""
@@ -126,7 +136,7 @@ class Transformer:
 
     def nats(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"]) -> Float[np.ndarray, "b"]:
         """−log p of each text's targets, summed over the text: what evaluation asks. Only one text's logits exist at once."""
-        self.refuse(tokens, targets)
+        tokens, targets, _ = self.received(tokens, targets)
         params = self.computing_params()
         n, _ = self.read(tokens, params, Context(), keep="nothing")
         with place("loss"):
@@ -186,9 +196,13 @@ class Transformer:
         if self.dtype.itemsize != 2:
             return self.params
         narrow = self.params.zeros(self.dtype)
-        for name, view in narrow.items():
-            view[...] = self.params[name].astype(self.dtype)
+        updates.of(self.ops).cast(self.params.flat, narrow.flat)
         return narrow
+
+    def received(self, *batch: Int[Any, "b t"] | None) -> list:
+        """Tokens, targets and documents where the model computes; a sentence if they can't be read."""
+        self.refuse(*batch)
+        return [self.xp.asarray(x) if isinstance(x, np.ndarray) else x for x in (*batch, None)[:3]]
 
     def refuse(self, tokens: Int[Any, "b t"], targets: Int[Any, "b t"] | None = None, documents: Int[Any, "b t"] | None = None) -> None:
         """Raises a sentence for a batch that can't be read."""
@@ -207,6 +221,13 @@ def _dtype(name: Any) -> np.dtype:
     if dtype not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(f"A model computes in float64, float32, float16 or bfloat16, not in {name!r}.")
     return dtype
+
+
+def usual_ops(device: str) -> Ops:
+    if device == "cpu":
+        return REFERENCE
+    from ..kernels import CUDA
+    return CUDA
 
 
 def _array_module(device: str) -> Any:

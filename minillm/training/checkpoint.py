@@ -18,7 +18,7 @@ import numpy as np
 from ..files import listed, read_json_object, remove_folder, write_folder, write_json, write_file
 from ..model.folders import best, folders
 
-FORMAT = 1      # of state.json and optimizer.safetensors
+FORMAT = 2      # of state.json and optimizer.safetensors
 
 
 class State(NamedTuple):

@@ -314,7 +314,7 @@ def test_slices_on_several_threads_are_counted_together():
 
 
 def test_the_optimizer_is_counted_as_claimed():
-    model, count = Transformer(Config(**(LLAMA | dict(d_model=64, d_ff=64, vocab_size=64)))), Count()      # no padding between its parameters
+    model, count = Transformer(Config(**(LLAMA | dict(d_model=128, d_ff=64, vocab_size=64)))), Count()      # no padding between its parameters
     model.params.flat[...] = 1
     flat, grads, m, v = (count.watched(x) for x in (model.params.flat, model.params.zeros().flat + 1, *(model.params.zeros().flat for _ in "mv")))
     with count.phase("optimizer"):

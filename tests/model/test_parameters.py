@@ -157,3 +157,14 @@ def test_masters_are_float32_for_a_16_bit_model_and_start_alike():
     assert {each.flat.dtype for each in masters} == {np.dtype("float32")}
     assert all((each.flat == masters[0].flat).all() for each in masters)
     assert Transformer(config, dtype="float64").params.flat.dtype == "float64"
+
+
+@given(SHAPES)
+def test_a_view_starts_at_the_same_number_in_every_dtype(shapes):
+    """So the 16-bit copy of the masters is one sweep over two flat arrays."""
+    wide = Parameters(shapes, "float32")
+    wide.flat[...] = np.arange(wide.flat.size) % 100
+    narrow = wide.zeros("float16")
+    narrow.flat[...] = wide.flat
+    for name, view in narrow.items():
+        assert (view == wide[name]).all(), name

@@ -131,7 +131,7 @@ MUTANTS = [
          "test_config.py::test_published_recipes_are_beside_the_shapes"),
         ),
     *of("parameters",
-        ("views aren't aligned", "end += -(-prod(shape) // unit) * unit", "end += prod(shape)",
+        ("views aren't aligned", "return -(-prod(shape) // UNIT) * UNIT", "return prod(shape)",
          "test_parameters.py::test_every_view_starts_at_a_multiple_of_256_bytes"),
         ("vectors are counted among the matrices", "if len(shape) > 1:", "if len(shape) > 0:",
          "test_parameters.py::test_the_matrices_are_one_slice_and_the_vectors_the_rest"),

@@ -224,7 +224,7 @@ def test_a_log_cut_anywhere_is_the_lines_before_the_cut(tmp_path_factory, cut):
 
 @pytest.mark.parametrize("damage", [
     lambda folder: (folder / "state.json").write_text("{}"),
-    lambda folder: (folder / "state.json").write_text('{"format": 1}'),
+    lambda folder: (folder / "state.json").write_text('{"format": 2}'),
     lambda folder: (folder / "state.json").write_text("[]"),
     lambda folder: (folder / "state.json").unlink(),
     lambda folder: (folder / "config.json").unlink(),
