@@ -57,24 +57,19 @@ class Step(NamedTuple):
         return self.needed <= (1 - SPARE) * free
 
 
-def before_training(config: Config, b: int, t: int, precision: str, room: Room, micro_batches: int = 1, recompute: bool = False,
-                    **options: bool) -> str | None:
+def before_training(step: Step, room: Room) -> str | None:
     """None if the step will fit; a warning if it probably won't; a ValueError if it needs twice what there is, so surely won't."""
-    step = Step(config, b, t, precision, micro_batches, recompute, options)
     if step.fits(room.free):
         return None
-    said = what_fits(config, b, t, precision, room.free, micro_batches, recompute, room.total, **options)
+    said = what_fits(step, room)
     if step.needed > 2 * room.free:
         raise ValueError(f"This run doesn't fit on the GPU. {said}")
     return f"This run may not fit on the GPU. {said}"
 
 
-def what_fits(config: Config, b: int, t: int, precision: str, free_bytes: int, micro_batches: int = 1, recompute: bool = False,
-              total_bytes: int | None = None, **options: bool) -> str:
-    """What a step needs, what there is, and what would fit: for who has run out of memory. `free_bytes`: for this process, what it holds
-    already included; `total_bytes`: of the whole card, if that is known. The options are gpu_memory.of_step's."""
-    step = Step(config, b, t, precision, micro_batches, recompute, options)
-    return f"{needs(step)} {there_is(free_bytes, total_bytes)} {remedy(step, free_bytes)}"
+def what_fits(step: Step, room: Room) -> str:
+    """What a step needs, what there is, and what would fit: for who has run out of memory."""
+    return f"{needs(step)} {there_is(*room)} {remedy(step, room.free)}"
 
 
 def needs(step: Step) -> str:

@@ -26,7 +26,7 @@ from .metrics import Metrics, read
 from .run_folder import claimed, require_space
 from .settings import FREE_TO_CHANGE, Settings
 from .step import IGNORE
-from .steps import Outcome, State, Steps, dropout_key, objective
+from .steps import Outcome, State, Steps, TrainingProblem, dropout_key, objective
 
 
 class Result(NamedTuple):
@@ -36,10 +36,6 @@ class Result(NamedTuple):
     best: float | None              # the lowest
     stopped_by: str | None          # "SIGINT" or "SIGTERM", if it was asked to stop
     ema: Any                        # the average of the weights (flat), if it was kept
-
-
-class TrainingProblem(ValueError):
-    """A run that can't go on: the sentence says at which step, why, and what to do."""
 
 
 def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, out: Path | str | None = None, resume: bool = False,

@@ -16,6 +16,7 @@ of it, the next step has run, and must not have changed anything either.
 """
 
 import contextlib
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -23,12 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from .. import updates
+from ..cost import fitting
 from ..data.batches import Batch
 from ..kernels.repeated import Repeated
+from ..model import precision
 from ..ops.cross_entropy import IGNORE
 from .packet import Packet
 from .settings import Settings
-from .steps import Outcome, State, dropout_key, learning_rate_of, objective
+from .steps import Outcome, State, TrainingProblem, dropout_key, learning_rate_of, objective
 
 IN_FLIGHT = 2       # steps: the one that runs, and the one that is made ready
 AHEAD = 2           # batches that are prepared before they are asked for
@@ -43,7 +46,7 @@ class GPUSteps:
         self.stream = self.xp.cuda.Stream(non_blocking=True)
         self.params = model.computing_params()           # the masters, or the 16-bit copy that AdamW keeps up
         self.grads, self.sums = model.params.zeros(), self.xp.zeros(2, "float32")
-        self.inputs = self.slots = None                  # made when the first batch is seen
+        self.inputs = self.slots = self.need = None      # known when the first batch is seen
         self.numbers, self.results = Packet(NUMBERS, self.on_gpu), Packet(RESULTS, self.on_gpu)
         self.results.verdict[...] = 1.0                  # of which the last number says: sound, until a step isn't
         self.micro_batch, self.finish = Repeated(self._micro_batch, self.xp), Repeated(self._finish, self.xp)
@@ -60,6 +63,12 @@ class GPUSteps:
             self.stream.synchronize()
 
     def start(self, step: int) -> None:
+        try:
+            self.launch(step)
+        except self.xp.cuda.memory.OutOfMemoryError as problem:
+            raise TrainingProblem(f"In step {step} the GPU's memory ran out. {fitting.what_fits(self.need, fitting.room(self.xp))}") from problem
+
+    def launch(self, step: int) -> None:
         began, batch, settings = time.perf_counter(), self.batches.take(step), self.settings
         if self.slots is None:
             self.make_room(batch)
@@ -117,6 +126,10 @@ class GPUSteps:
     def make_room(self, batch: Any) -> None:
         """The arrays that every batch goes through, on the host and on the GPU."""
         (rows, t), parts = batch.tokens.shape, self.settings.micro_batches
+        self.need = fitting.Step(self.model.config, rows, t, precision.name(self.model), parts, self.settings.recompute,
+                                 {"average": self.state.ema is not None, "documents": batch.documents is not None})
+        if warning := fitting.before_training(self.need, fitting.room(self.xp)):
+            print(f"minillm: {warning}", file=sys.stderr)
         if rows % parts:
             raise ValueError(f"On a GPU all micro-batches have the same number of rows, but {rows} rows don't make {parts} equal ones: "
                              f"take {nearest_divisor(rows, parts)}.")
@@ -127,7 +140,8 @@ class GPUSteps:
                            self.xp.cuda.Event(block=True, disable_timing=True)) for _ in range(IN_FLIGHT)]
 
     def pack(self, slices: list[Packet], batch: Any, step: int, targets: int) -> None:
-        """A batch into pinned memory, slice by slice."""
+        """A batch into pinned memory, slice by slice. What no model can read is refused here, where that takes no waiting."""
+        self.model.refuse(*batch)
         rows, shape = len(slices[0].tokens), (len(slices) * len(slices[0].tokens), slices[0].tokens.shape[1])
         if batch.tokens.shape != shape:
             raise ValueError(f"On a GPU all batches have one shape, but after {shape} comes {batch.tokens.shape}, in step {step}.")

@@ -45,6 +45,10 @@ class Outcome(NamedTuple):
         return isfinite(self.objective) and isfinite(self.norm)
 
 
+class TrainingProblem(ValueError):
+    """A run that can't go on: the sentence says at which step, why, and what to do."""
+
+
 class Steps:
     def __init__(self, model: Any, data: Any, settings: Settings, state: State):
         self.model, self.data, self.settings, self.state = model, data, settings, state

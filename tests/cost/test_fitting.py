@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.cost import fitting, memory
-from minillm.cost.fitting import Room, Step, before_training, what_fits
+from minillm.cost.fitting import Room, Step
 from minillm.model import Config
 
 CONFIG = Config.preset("gpt2")
 GB = 10**9
+
+
+def what_fits(config, b, t, precision, free_bytes, micro_batches=1, recompute=False, total_bytes=None, **options):
+    return fitting.what_fits(Step(config, b, t, precision, micro_batches, recompute, options), Room(free_bytes, total_bytes))
+
+
+def before_training(config, b, t, precision, room):
+    return fitting.before_training(Step(config, b, t, precision), room)
 
 
 def needed(b, t, *rest):
