@@ -11,7 +11,8 @@ from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from ..model.config import Config
-from . import memory
+from . import gpu_memory, memory
+from .hardware import Device
 from .sharding import gigabytes
 
 SPARE = 0.03                                     # of the free memory: what the allocator loses between arrays
@@ -70,6 +71,25 @@ def before_training(step: Step, room: Room) -> str | None:
 def what_fits(step: Step, room: Room) -> str:
     """What a step needs, what there is, and what would fit: for who has run out of memory."""
     return f"{needs(step)} {there_is(*room)} {remedy(step, room.free)}"
+
+
+def planned(config: Config, b: int, t: int, precision: str, micro_batches: int = 1, recompute: bool = False, device: Device | None = None) -> dict:
+    """A step on a GPU that isn't here, as plain data: its bytes by part, and in a sentence whether it fits on that device. Nothing for what
+    minillm doesn't train in."""
+    if device is not None and not device.source.startswith("NVIDIA"):
+        raise ValueError(f"minillm's kernels are CUDA's, for GPUs by NVIDIA: a {device.name} can't run them.")
+    if precision not in gpu_memory.ON_A_GPU:
+        return {}
+    step = Step(config, b, t, precision, micro_batches, recompute)
+    found: dict = {"gpu_step": step.parts(), "micro_batches": micro_batches, "recompute": recompute}
+    if device is None:
+        return found
+    if precision == "bf16" and "bf16" not in device.peak:
+        return found | {"gpu_verdict": f"A {device.name} is too old for bf16: take --dtype fp32."}
+    memory = int(device.memory)
+    if step.fits(memory):
+        return found | {"gpu_verdict": f"It fits on one {device.name}, which has {gigabytes(memory)}."}
+    return found | {"gpu_verdict": f"It doesn't fit on one {device.name}, which has {gigabytes(memory)}. {remedy(step, memory)}"}
 
 
 def needs(step: Step) -> str:
