@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 __all__ = ["Any", "Bool", "Float", "Int", "Flops", "Turns", "Work", "add_at", "added", "bfloat16", "blas_threads", "erf", "here",
-           "in_threads", "in_turn", "num_threads", "place", "reuse_memory", "rows_of", "set_num_threads", "wide", "xp"]
+           "in_threads", "in_turn", "num_threads", "on_host", "place", "reuse_memory", "rows_of", "set_num_threads", "wide", "xp"]
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -41,6 +41,11 @@ def xp(x: Any) -> ModuleType:
 def wide(x: Any) -> Any:
     """x in the precision for sums: float16 and bfloat16 become float32, everything else is x itself."""
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x
+
+
+def on_host(x: Float[Any, "..."]) -> Float[np.ndarray, "..."]:
+    """x as a NumPy array: itself, or a GPU's copied over, for which the host waits."""
+    return x if isinstance(x, np.ndarray) else x.get()
 
 
 def rows_of(x: Any) -> Any:

@@ -10,15 +10,23 @@ Why 1 − βˢ: m starts at 0, so after s steps its weights sum to 1 − βˢ on
 A model's parameters are one flat array, and so are its gradients and moments: an update is one sweep over memory. The sweep goes
 in chunks that stay in a core's cache while the dozen operations on them run, spread over all threads. Chunks don't depend on the
 number of threads, so neither does the result, to the last bit.
+
+On a GPU the host doesn't wait for the norm before it asks for the update. So there is a second way, all of whose numbers lie where the
+arrays are: `judge` writes a verdict of three numbers, and `adamw_judged` and `average_judged` read it.
+
+    verdict = scale, norm, sound       scale: min(1, max_norm / norm), for clipping
+                                       sound: 1 until a loss or a norm isn't finite, from then on 0
+
+With sound = 0 they change nothing: parameters, moments and average stay as they were before the first bad step, however many follow.
 """
 
 import sys
 from collections.abc import Callable, Iterator
-from math import sqrt
+from math import inf, sqrt
 
 import numpy
 
-from .arrays import Any, Float, in_threads, xp
+from .arrays import Any, Float, in_threads, wide, xp
 
 CHUNK = 2**15       # numbers: 128 KiB of each array in float32
 
@@ -123,3 +131,39 @@ def cast(source: Float[Any, "n"], target: Float[Any, "n"]) -> None:
         part[1][...] = part[0].astype(part[1].dtype)
 
     in_threads(copy, chunks(source, target))
+
+
+# --- the second way: numbers that stay beside the arrays ----------------------------------------------------------------------
+
+def judge(grads: Float[Any, "n"], loss: Float[Any, ""], max_norm: float, verdict: Float[Any, "3"]) -> None:
+    """Writes the verdict (float64). Its last number only ever falls to 0: it is the caller's to begin with 1."""
+    np, norm = xp(grads), xp(grads).sqrt(square_norm(grads))
+    verdict[0] = np.where(norm < inf, np.minimum(1, max_norm / (norm + 1e-6)), 1)
+    verdict[1] = norm
+    verdict[2] *= np.isfinite(loss) & (norm < inf)
+
+
+def numbers_of_step(step: int, lr: float, beta1: float, beta2: float, weight_decay: float) -> numpy.ndarray:
+    """What AdamW needs to know of a step: keep = 1 − η λ, rate = η / (1 − β₁ˢ) and root = 1 / √(1 − β₂ˢ), in float32."""
+    return numpy.array([1 - lr * weight_decay, lr / (1 - beta1**step), 1 / sqrt(1 - beta2**step)], "float32")
+
+
+def adamw_judged(params: Float[Any, "n"], grads: Float[Any, "n"], m: Float[Any, "n"], v: Float[Any, "n"], now: Float[Any, "3"],
+                 verdict: Float[Any, "3"], beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, decayed: int | None = None,
+                 copy: Float[Any, "n"] | None = None) -> None:
+    """adamw, to the same bits, by the numbers of the step (`now`) and the verdict. `copy`: where to leave the new parameters in 16 bits."""
+    np, decayed = xp(params), len(params) if decayed is None else decayed
+    keep, rate, root, scale = (number.astype(params.dtype) for number in (now[0], now[1], now[2], verdict[0]))
+    sound = verdict[2] > 0
+    g = np.where(sound, grads * scale, 0)        # what isn't finite stays out of what nobody will read
+    new_m = beta1 * m + (1 - beta1) * g
+    new_v = beta2 * v + (1 - beta2) * (g * g)
+    kept = np.where(np.arange(len(params)) < decayed, params * keep, params)
+    new = kept - rate * (new_m / (np.sqrt(new_v) * root + eps))
+    for array, value in ((params, new), (m, new_m), (v, new_v)) + (() if copy is None else ((copy, new),)):
+        array[...] = np.where(sound, value, wide(array)).astype(array.dtype)
+
+
+def average_judged(mean: Float[Any, "n"], params: Float[Any, "n"], decay: float, verdict: Float[Any, "3"]) -> None:
+    """average, if the verdict says so."""
+    mean[...] = xp(mean).where(verdict[2] > 0, mean + (1 - decay) * (params - mean), mean)

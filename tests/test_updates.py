@@ -199,3 +199,55 @@ def test_unequal_lengths_are_refused(update, other):
 def test_unequal_lengths_are_a_sentence_where_shapes_are_not_checked():
     with pytest.raises(ValueError, match="arrays of one length; the first has 3 numbers, number 2 has 5"):
         updates.chunks(np.ones(3), np.ones(5))
+
+
+# --- the second way: numbers that stay beside the arrays ----------------------------------------------------------------------
+
+NUMBERS = dict(beta1=0.8, beta2=0.95, eps=1e-6)
+
+
+def two_ways(size, dtype="float32"):
+    """State (params, grads, m, v), mean and copy, twice."""
+    return [(drawn(size, dtype=dtype), drawn(size, 1, 9, dtype)[0], np.zeros(size, ml_dtypes.bfloat16)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("max_norm", [1e-2, 1e9], ids=["clipped", "not clipped"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_judged_step_has_the_same_bits_as_one_whose_numbers_the_host_knows(dtype, max_norm):
+    (state, mean, _), (judged, judged_mean, copy) = two_ways(50, dtype)
+    verdict = np.array([nan, nan, 1.0])
+    for step in (1, 2, 60):
+        norm, scale = updates.clip(state[1], max_norm, in_place=False)
+        updates.judge(judged[1], np.float32(step), max_norm, verdict)
+        assert verdict.tolist() == [scale, norm, 1]
+        now = updates.numbers_of_step(step, 0.01, 0.8, 0.95, 0.3)
+        if dtype == "float64":                   # as sharp as the host's
+            now = np.array([1 - 0.01 * 0.3, 0.01 / (1 - 0.8**step), 1 / sqrt(1 - 0.95**step)])
+        updates.adamw(*state, step, 0.01, **NUMBERS, weight_decay=0.3, decayed=20, grad_scale=scale)
+        updates.adamw_judged(*judged, now, verdict, **NUMBERS, decayed=20, copy=copy)
+        updates.average(mean, state[0], 0.9)
+        updates.average_judged(judged_mean, judged[0], 0.9, verdict)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip([*state, mean], [*judged, judged_mean], strict=True))
+    assert copy.tobytes() == judged[0].astype(copy.dtype).tobytes()
+
+
+def test_the_numbers_of_a_step_are_its_formulas_in_float32():
+    assert updates.numbers_of_step(3, 0.1, 0.9, 0.99, 0.2).tobytes() == np.array(
+        [1 - 0.1 * 0.2, 0.1 / (1 - 0.9**3), 1 / sqrt(1 - 0.99**3)], np.float32).tobytes()
+
+
+@pytest.mark.parametrize("loss, bad", [(nan, None), (inf, None), (-inf, None), (1.0, nan), (1.0, inf)], ids=str)
+def test_after_the_first_step_that_is_not_sound_nothing_changes_any_more(loss, bad):
+    (state, mean, copy), _ = two_ways(9)
+    before, verdict, now = [x.tobytes() for x in (*state, mean, copy)], np.array([0, 0, 1.0]), updates.numbers_of_step(2, 0.1, 0.9, 0.99, 0.1)
+    good, grads = state[1].copy(), state[1]
+    for step in range(3):                        # the first is bad, the others are well
+        grads[...] = good
+        if step == 0 and bad is not None:
+            grads[4] = bad
+        updates.judge(grads, np.float32(loss if step == 0 else 1.0), 1.0, verdict)
+        assert verdict[2] == 0
+        updates.adamw_judged(*state, now, verdict, copy=copy)
+        updates.average_judged(mean, state[0], 0.9, verdict)
+    assert [x.tobytes() for x in (*state, mean, copy)] == before
+    assert verdict[1] == updates.clip(good, 1.0, in_place=False)[0], "the norm that is told is the last one's"

@@ -11,6 +11,7 @@ from minillm.cli import SIGNAL_CODES
 from minillm.cost.hardware import data_sheet_peak
 from minillm.cost.mfu import Meter, measured_peak
 from minillm.model import Config
+from minillm.model.precision import Precision, usual
 from minillm.training.recipe import DEFAULT, Data, Recipe
 from minillm.training.run import PICTURE, recipe_of, run
 from minillm.training.settings import Settings
@@ -50,7 +51,7 @@ def command(arguments: list[str]):
 
     def train(flags: Annotated[Flags, OmitArgPrefixes, AvoidSubcommands] = defaults, out: Path = Path("runs/model"), preset: str = DEFAULT,
               config: Path | None = None, resume: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu",
-              ops: Path | None = None) -> int:
+              precision: Precision | None = None, ops: Path | None = None) -> int:
         """Train a model. Without any flag: llama-nano on the tales, in about a minute.
 
         Args:
@@ -59,15 +60,17 @@ def command(arguments: list[str]):
             config: a recipe, as TOML, in place of a preset: tables [model], [data] and [training]
             resume: go on with the run in --out, from its last checkpoint
             threads: how many at once (default: one a core)
-            device: cpu or cuda
+            device: cpu, or cuda for an NVIDIA GPU; a run that is resumed may change it
+            precision: what is computed in: on a GPU bf16 (16-bit numbers, float32 masters) unless it is too old, tf32 or fp32; on the CPU fp32
             ops: your exercises: the model runs on your functions wherever their checks pass; then once more on the reference, to compare
         """
-        return carry_out(changed(recipe, defaults, flags), out, resume, threads, device, ops)
+        return carry_out(changed(recipe, defaults, flags), out, resume, threads, device, precision, ops)
 
     return train
 
 
-def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, device: str, ops: Path | None = None) -> int:
+def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, device: str, precision: Precision | None = None,
+              ops: Path | None = None) -> int:
     if threads is not None:
         from minillm.arrays import set_num_threads
         set_num_threads(threads)
@@ -77,11 +80,12 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
     print(f"{recipe.model.num_parameters():,} parameters, {recipe.training.steps:,} steps on {' + '.join(recipe.data.data)}; the run is in {out}")
 
     def meter() -> Meter:
-        return Meter(recipe.model, measured_peak(device=device), data_sheet_peak(device, "float32"))
+        used = precision or usual(device)
+        return Meter(recipe.model, measured_peak(used, device), data_sheet_peak(device, used))
 
     both = None
     if students is None:
-        outcome = run(recipe, out, resume, device, progress=sys.stderr.isatty(), meter=meter)
+        outcome = run(recipe, out, resume, device, precision, progress=sys.stderr.isatty(), meter=meter)
     else:
         from minillm.grading import side_by_side
         both = side_by_side.train(recipe, out, students, resume, sys.stderr.isatty(), meter,
@@ -90,7 +94,7 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
     result = outcome.result
     if result.stopped_by:
         print(f"Stopped by {result.stopped_by} after step {result.steps}, and saved. Go on with: minillm train --out {out} "
-              f"--resume{'' if ops is None else f' --ops {ops}'}")
+              f"--resume{again(device, precision, ops)}")
         return SIGNAL_CODES[result.stopped_by]
     validation = "" if result.validation is None else f", {result.validation:.4f} on validation"
     print(f"After {result.steps:,} steps: loss {result.loss:.4f} nats per token{validation}. The curve is in {out / PICTURE}.")
@@ -102,6 +106,12 @@ def carry_out(recipe: Recipe, out: Path, resume: bool, threads: int | None, devi
     if outcome.prepared.tokenizer is not None:
         print(f"Let it write: minillm generate {out}")
     return 0
+
+
+def again(device: str, precision: Precision | None, ops: Path | None) -> str:
+    """The flags that are no part of the recipe, for whoever goes on with a run."""
+    given = {"device": None if device == "cpu" else device, "precision": precision, "ops": ops}
+    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
 
 
 def whose(recipe: Recipe, ops: Path) -> Any:

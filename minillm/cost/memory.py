@@ -201,3 +201,10 @@ def of_step(config: Config, b: int, t: int, threads: int = 1, micro_batches: int
     return {"weights": flat, "gradients": flat, "Adam's m and v": 2 * flat,
             "activations": sum(sum(activations(config, rows, t, recompute=recompute, token_bytes=0).values()) for rows in largest),
             "temporary": sum(temporary(config, rows, t, recompute=recompute) for rows in largest), "batch": 2 * 8 * b * t}
+
+
+def of_gpu_step(config: Config, b: int, t: int, precision: str = "bf16", micro_batches: int = 1, recompute: bool = False, **options: bool
+                ) -> dict[str, int]:
+    """The peak of a step on a GPU, by part: gpu_memory.of_step."""
+    from . import gpu_memory                     # which takes its bytes of a number from here
+    return gpu_memory.of_step(config, b, t, precision, micro_batches, recompute, **options)

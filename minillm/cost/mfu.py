@@ -17,7 +17,7 @@ sheet's counts units that no program keeps busy all at once; it is given only wh
 
 import functools
 import time
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from ..arrays import blas_threads, in_threads, num_threads
 from ..model.config import Config
 from .flops import of_model
 
+NUMPYS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}       # what NumPy calls them
 SIZE = {"cpu": 1024, "cuda": 8192}               # of the square matrices: large enough for the full rate, small enough for a moment
 
 
@@ -60,25 +61,36 @@ def measured_peak(dtype: str = "float32", device: str = "cpu", seconds: float = 
 
 def product_rate(dtype: str = "float32", device: str = "cpu", seconds: float = 0.5) -> float:
     """FLOP/s of large matrix products: the best of those that fit into `seconds`, after one to warm up. On the CPU each thread makes one of
-    its own at the same time, as in a training step: where other programs run too, threads that share one wait for the slowest.
-
-    On the CPU 16-bit numbers are multiplied as float32, as the operations do; on a GPU bfloat16 as float16, which has the same rate."""
-    import importlib
-    xp: Any = np if device == "cpu" else importlib.import_module("cupy")
-    wanted = np.dtype("float16" if dtype == "bfloat16" else dtype)
-    n, kind = SIZE[device], np.dtype("float32") if device == "cpu" and wanted.itemsize == 2 else wanted
-    matrices = [[xp.ones((n, n), kind) for _ in range(3)] for _ in range(num_threads() if device == "cpu" else 1)]
+    its own at the same time, as in a training step: where other programs run too, threads that share one wait for the slowest; and 16-bit
+    numbers are multiplied as float32, as the operations do. On a GPU they are the kernels' own products; dtype may be "tf32" there."""
+    n, count = SIZE[device], num_threads() if device == "cpu" else 1
+    ones, multiply, wait = _on_cpu(dtype) if device == "cpu" else _on_gpu(dtype)
+    matrices = [[ones((n, n)) for _ in range(3)] for _ in range(count)]
 
     def products() -> float:
         began = time.perf_counter()
-        in_threads(lambda abc: xp.matmul(*abc[:2], out=abc[2]), matrices)
-        if device != "cpu":
-            xp.cuda.get_current_stream().synchronize()
+        in_threads(lambda abc: multiply(*abc), matrices)
+        wait()
         return time.perf_counter() - began
 
-    with blas_threads(1 if len(matrices) > 1 else num_threads()):
+    with blas_threads(1 if count > 1 else num_threads()):
         products()
         end, best = time.perf_counter() + seconds, products()
         while time.perf_counter() < end:
             best = min(best, products())
-    return len(matrices) * 2 * n**3 / best
+    return count * 2 * n**3 / best
+
+
+def _on_cpu(dtype: str) -> tuple[Callable, Callable, Callable]:
+    """What makes matrices, what multiplies them, and what waits until that is done."""
+    kind = np.dtype(NUMPYS.get(dtype, dtype))
+    kind = np.dtype("float32") if kind.itemsize == 2 else kind
+    return lambda shape: np.ones(shape, kind), lambda a, b, out: np.matmul(a, b, out=out), lambda: None
+
+
+def _on_gpu(dtype: str) -> tuple[Callable, Callable, Callable]:
+    from ..kernels import CUDA, CUDA_TF32
+    from ..model.transformer import array_module
+    cupy, table = array_module("cuda"), CUDA_TF32 if dtype == "tf32" else CUDA
+    kind = "float32" if dtype == "tf32" else NUMPYS.get(dtype, dtype)
+    return lambda shape: cupy.ones(shape, kind), lambda a, b, _: table.launch.multiply(a, b), lambda: cupy.cuda.get_current_stream().synchronize()

@@ -89,8 +89,18 @@ def of_memory(name: str, account: dict) -> str:
             step = {part: size for part, size in account["step"].items() if part != "threads"}
             parts.append(f"The peak of a step here, on {account['step']['threads']} thread(s), each with its slice of the batch, and one "
                          f"gradient for all (beside what Python and NumPy take)\n{columns(step)}")
+        if "gpu_step" in account:
+            parts.append(of_gpu_step(account))
         parts.append(lectures(n, account))
     return "\n\n".join(parts)
+
+
+def of_gpu_step(account: dict) -> str:
+    """What fitting.planned found out."""
+    pieces = account["micro_batches"]
+    how = ["the whole batch at once" if pieces == 1 else f"in {pieces:,} micro-batches"] + ["with recompute"] * account["recompute"]
+    return (f"The peak of a step of minillm on one GPU (train --device cuda), {account['precision']}, {', '.join(how)}\n"
+            f"{columns(account['gpu_step'])}" + (f"\n{account['gpu_verdict']}" if "gpu_verdict" in account else ""))
 
 
 def lectures(n: int, account: dict) -> str:

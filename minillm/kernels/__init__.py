@@ -25,7 +25,7 @@ from .rope import RoPE
 from .softmax import Softmax
 from .updates import Updates
 
-UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast")
+UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast", "judge", "numbers_of_step", "adamw_judged", "average_judged")
 
 
 # Every operation, on kernels. (Of a linear layer the products are the matrix library's: products/.)

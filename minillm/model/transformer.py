@@ -52,7 +52,7 @@ class Transformer:
 
     def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
         self.config, self.dtype, self.device = config, _dtype(dtype), device
-        self.xp = _array_module(device)
+        self.xp = array_module(device)
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
         if seed is not None:
             initialise(self.params, config, seed)
@@ -230,7 +230,8 @@ def usual_ops(device: str) -> Ops:
     return CUDA
 
 
-def _array_module(device: str) -> Any:
+def array_module(device: str) -> Any:
+    """NumPy or CuPy; a sentence where there is no GPU to be had."""
     if device == "cpu":
         return np
     if device == "cuda":

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Float
+from ..arrays import Float, on_host
 from ..files import listed, quoted, read_json_object, write_folder, write_json
 from ..ops import Ops
 from . import safetensors
@@ -222,7 +222,3 @@ def cut(tensors: Iterable[Written], itemsize: int, most: int) -> list[list[Writt
         shards[-1].append(tensor)
         filled += size
     return shards
-
-
-def on_host(x: Float[Any, "..."]) -> Float[np.ndarray, "..."]:
-    return x if isinstance(x, np.ndarray) else x.get()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays import on_host
 from ..files import listed, read_json_object, remove_folder, write_folder, write_json, write_file
 from ..model.folders import best, folders
 
@@ -41,7 +42,7 @@ def save(run: Path, model: Any, tokenizer: Any, state: State, keep: int, is_best
     def fill(folder: Path) -> None:
         save_model(folder, model, tokenizer)
         arrays = {"m": state.m, "v": state.v} | ({} if state.ema is None else {"ema": state.ema})
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "optimizer.safetensors")
+        save_file({name: np.ascontiguousarray(on_host(array)) for name, array in arrays.items()}, folder / "optimizer.safetensors")
         write_json(folder / "state.json", {"format": FORMAT, "step": state.step, "best": state.best, "settings": state.settings,
                                            "data": state.data})
 

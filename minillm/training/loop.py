@@ -15,20 +15,18 @@ import dataclasses
 import math
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import updates
 from ..arrays import reuse_memory, xp
 from ..checks import guarded
 from . import checkpoint, explosion
 from .metrics import Metrics, read
 from .run_folder import claimed, require_space
-from .schedule import learning_rate
 from .settings import FREE_TO_CHANGE, Settings
-from .step import IGNORE, Gradients, loss_and_grads
+from .step import IGNORE
+from .steps import Outcome, State, Steps, TrainingProblem, dropout_key, objective
 
 
 class Result(NamedTuple):
@@ -38,10 +36,6 @@ class Result(NamedTuple):
     best: float | None              # the lowest
     stopped_by: str | None          # "SIGINT" or "SIGTERM", if it was asked to stop
     ema: Any                        # the average of the weights (flat), if it was kept
-
-
-class TrainingProblem(ValueError):
-    """A run that can't go on: the sentence says at which step, why, and what to do."""
 
 
 def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, out: Path | str | None = None, resume: bool = False,
@@ -73,9 +67,7 @@ class Trainer:
                  meter: Any = None):
         self.meter, self.watch = meter, explosion.Watch()
         self.model, self.data, self.validation, self.tokenizer, self.run, self.settings = model, data, validation, tokenizer, run, settings
-        self.gradients, self.updates = Gradients(model.params), updates.of(model.ops)
-        self.m, self.v = model.params.zeros().flat, model.params.zeros().flat
-        self.ema = model.params.flat.copy() if settings.ema else None
+        self.state = State(model.params.zeros().flat, model.params.zeros().flat, model.params.flat.copy() if settings.ema else None)
         self.step, self.best, self.last_validation, self.loss = 0, None, None, math.nan
 
     # --- the loop ---
@@ -83,60 +75,62 @@ class Trainer:
     def go(self, stop: dict, progress: bool, on_step: Callable | None) -> Result:
         from tqdm import tqdm
         settings = self.settings
-        metrics = None if self.run is None else Metrics(self.run / "metrics.jsonl", self.step)
-        bar = tqdm(total=settings.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
-        try:
+        with contextlib.ExitStack() as stack:
+            steps = steps_of(self.model)(self.model, self.data, settings, self.state)
+            stack.enter_context(steps.running())
+            metrics = None if self.run is None else stack.enter_context(contextlib.closing(Metrics(self.run / "metrics.jsonl", self.step)))
+            bar = stack.enter_context(tqdm(total=settings.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True))
             if self.step == 0:
                 self.save()
             while self.step < settings.steps and not stop["signal"]:
-                line = self.update()
-                if self.due(settings.evaluate_every) and self.validation is not None:
-                    line["validation"] = self.evaluate()
-                if self.due(settings.sample_every) and settings.sample_every and self.tokenizer is not None:
-                    line["sample"] = self.sample()
-                    bar.write(f"step {self.step}: {line['sample']}", file=sys.stderr) if progress else None
-                if metrics is not None:
-                    metrics.write(**line)
-                if self.watch.alarm:
-                    raise TrainingProblem(self.explain_explosion())
-                if self.due(settings.checkpoint_every) or "validation" in line:
-                    self.save(survive=True)
-                bar.set_postfix_str(shown(line, self.last_validation), refresh=False)
-                bar.update()
-                if on_step is not None:
-                    on_step(self.step, self.loss)
+                steps.start(self.step)
+                self.step += 1
+                for outcome in steps.outcomes(wait=self.looks_now()):
+                    self.note(outcome, metrics, bar, on_step)
+            for outcome in steps.outcomes(wait=True):                        # after a signal
+                self.note(outcome, metrics, bar, on_step)
             self.save()
-        finally:
-            bar.close()
-            if metrics is not None:
-                metrics.close()
-        return Result(self.step, self.loss, self.last_validation, self.best, stop["signal"], self.ema)
+        return Result(self.step, self.loss, self.last_validation, self.best, stop["signal"], self.state.ema)
+
+    def looks_now(self) -> bool:
+        """Whether the parameters are looked at after this step."""
+        settings = self.settings
+        return any(self.due(every) for every in (settings.evaluate_every, settings.checkpoint_every, settings.sample_every))
 
     def due(self, every: int) -> bool:
         """After the last step always; else every so many."""
         return self.step == self.settings.steps or every > 0 and self.step % every == 0
 
-    def update(self) -> dict:
-        """Step number self.step: what it did, as a line for metrics.jsonl."""
-        settings, model, started = self.settings, self.model, time.perf_counter()
-        tokens, targets, documents = self.data.batch(self.step)
-        options = {"dropout_key": settings.seed << 32 | self.step, "recompute": settings.recompute,
-                   "label_smoothing": settings.label_smoothing, "z_loss": settings.z_loss}
-        loss, nll = loss_and_grads(model, tokens, targets, self.gradients, settings.micro_batches, documents, **options)
-        norm, scale = self.updates.clip(self.gradients.total.flat, settings.clip, in_place=False)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise TrainingProblem(self.explain(loss, norm, tokens, targets, documents, options))
-        lr = learning_rate(self.step, settings.steps, settings.lr, settings.lr * settings.final_lr, settings.warmup_steps, settings.schedule)
-        self.step += 1
-        self.updates.adamw(model.params.flat, self.gradients.total.flat, self.m, self.v, self.step, lr, settings.beta1, settings.beta2,
-                           settings.eps, settings.weight_decay, decayed=model.params.num_matrix_numbers, grad_scale=scale)
-        if self.ema is not None:
-            self.updates.average(self.ema, model.params.flat, settings.ema)
-        self.loss, seconds = nll, time.perf_counter() - started
-        self.watch.see(nll)
-        speed = {} if self.meter is None else self.meter.read(*targets.shape, seconds)
-        return {"step": self.step - 1, "loss": nll, "objective": loss, "norm": norm, "lr": lr, "tokens": int((targets != IGNORE).sum()),
-                "seconds": round(seconds, 6), "tokens_per_second": round(targets.size / seconds, 1), **speed}
+    def note(self, outcome: Outcome, metrics: Metrics | None, bar: Any, on_step: Callable | None) -> None:
+        """What a step came to: a line for metrics.jsonl; and if it is the last one begun, all that is due after it."""
+        settings = self.settings
+        if not outcome.taken:
+            self.step = outcome.step             # what was begun after it wasn't taken either
+            raise TrainingProblem(self.explain(outcome))
+        self.loss = outcome.loss
+        self.watch.see(outcome.loss)
+        line, latest = self.line(outcome), outcome.step + 1 == self.step
+        if latest and self.due(settings.evaluate_every) and self.validation is not None:
+            line["validation"] = self.evaluate()
+        if latest and self.due(settings.sample_every) and settings.sample_every and self.tokenizer is not None:
+            line["sample"] = self.sample()
+            bar.write(f"step {self.step}: {line['sample']}", file=sys.stderr) if not bar.disable else None
+        if metrics is not None:
+            metrics.write(**line)
+        if self.watch.alarm:
+            raise TrainingProblem(self.explain_explosion(outcome))
+        if latest and (self.due(settings.checkpoint_every) or "validation" in line):
+            self.save(survive=True)
+        bar.set_postfix_str(shown(line, self.last_validation), refresh=False)
+        bar.update()
+        if on_step is not None:
+            on_step(outcome.step + 1, self.loss)
+
+    def line(self, outcome: Outcome) -> dict:
+        speed = {} if self.meter is None else self.meter.read(*outcome.shape, outcome.seconds)
+        return {"step": outcome.step, "loss": outcome.loss, "objective": outcome.objective, "norm": outcome.norm, "lr": outcome.lr,
+                "tokens": outcome.tokens, "seconds": round(outcome.seconds, 6),
+                "tokens_per_second": round(math.prod(outcome.shape) / outcome.seconds, 1), **speed}
 
     def evaluate(self) -> float:
         """The mean loss over the validation batches, in nats per token."""
@@ -160,7 +154,7 @@ class Trainer:
         """Finds out whether this folder can take the run, and goes on from its last checkpoint if it should."""
         if not resume:
             checkpoint.refuse_begun(self.run)
-        require_space(self.run, self.model.params.flat.size, self.settings.keep + 2, self.ema is not None)
+        require_space(self.run, self.model.params.flat.size, self.settings.keep + 2, self.state.ema is not None)
         checkpoint.sweep(self.run)
         if existing := checkpoint.folders(self.run):
             self.restore(existing[-1])
@@ -185,10 +179,11 @@ class Trainer:
             different += ["the data is another"] if state.data != fingerprint(self.data) else []
         if different:
             raise ValueError(f"{self.run} can't be resumed as something else: {'; '.join(different)}. Take what it had, or another folder.")
-        self.model.params.flat[...] = model.params.flat
-        self.m[...], self.v[...], self.step, self.best = state.m, state.v, state.step, state.best
-        if self.ema is not None:
-            self.ema[...] = state.ema
+        self.model.params.flat[...] = self.model.xp.asarray(model.params.flat)
+        xp, self.step, self.best = self.model.xp, state.step, state.best
+        for mine, saved in zip(self.state, (state.m, state.v, state.ema), strict=True):
+            if mine is not None:
+                mine[...] = xp.asarray(saved)
 
     def save(self, survive: bool = False) -> None:
         """A checkpoint, if there is a folder for it. `survive`: a full disk in the middle of a run costs a checkpoint, not the run."""
@@ -200,7 +195,7 @@ class Trainer:
             return
         is_best = self.last_validation is not None and (self.best is None or self.last_validation < self.best)
         self.best = self.last_validation if is_best else self.best
-        state = checkpoint.State(self.step, self.m, self.v, self.ema, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
+        state = checkpoint.State(self.step, *self.state, self.best, dataclasses.asdict(self.settings), fingerprint(self.data))
         try:
             checkpoint.save(self.run, self.model, self.tokenizer, state, self.settings.keep, is_best, self.watch.best_step)
         except OSError as problem:
@@ -210,17 +205,19 @@ class Trainer:
 
     # --- when it goes wrong ---
 
-    def explain(self, loss: float, norm: float, tokens: Any, targets: Any, documents: Any, options: dict) -> str:
+    def explain(self, outcome: Outcome) -> str:
         """Saves the parameters, which are still those from before the step, and finds the first operation that made a bad number."""
         with contextlib.suppress(OSError):
             self.save()
+        tokens, targets, documents = self.data.batch(outcome.step)
+        options = {"dropout_key": dropout_key(self.settings, outcome.step), **objective(self.settings)}
         culprit = "no single operation made a number that isn't finite: the sum overflowed"
         try:
             self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
         except FloatingPointError as found:
             culprit = str(found)
         saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if self.is_sound() else self.way_back()
-        return (f"Step {self.step} was not taken: its loss is {loss:.4g} and the gradient's norm {norm:.4g}.{saved} {culprit.rstrip('.')}. "
+        return (f"Step {self.step} was not taken: its loss is {outcome.objective:.4g} and the gradient's norm {outcome.norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
 
@@ -233,15 +230,15 @@ class Trainer:
         last = checkpoint.folders(self.run)[-1:]
         return " Its parameters were bad before it" + (f": go back to {last[0].name} in {self.run}." if last else ".")
 
-    def explain_explosion(self) -> str:
+    def explain_explosion(self, outcome: Outcome) -> str:
         """Nothing is saved: the checkpoint from before is there. Its parameters and those of now are compared on the last batch."""
-        said = f"Training stopped after step {self.step - 1}: {self.watch.alarm}."
+        said = f"Training stopped after step {outcome.step}: {self.watch.alarm}."
         before = None if self.run is None else checkpoint.last_until(self.run, self.watch.best_step)
         if before is not None:
             from ..model import load
-            tokens, targets, documents = self.data.batch(self.step - 1)
+            tokens, targets, documents = self.data.batch(outcome.step)
             options = {"gradients": False} | ({} if documents is None else {"documents": documents})
-            healthy, _ = load(before, dtype=self.model.dtype, ops=self.model.ops, tokenizer=False)
+            healthy, _ = load(before, dtype=self.model.dtype, device=self.model.device, ops=self.model.ops, tokenizer=False)
             grown = explosion.first_grown(*(explosion.sizes(model, tokens, targets, **options) for model in (healthy, self.model)))
             said += f" The parameters from before are in {before}. Since then, {grown}."
         return said + (f" Usually the learning rate is too high (the peak is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}), the warm-up too "
@@ -255,6 +252,14 @@ def shown(line: dict, validation: float | None) -> str:
     parts += [f"{line[f'mfu_{peak}']:.0%} of the {words} peak" for peak, words in (("measured", "measured"), ("data_sheet", "data sheet's"))
               if f"mfu_{peak}" in line]
     return ", ".join(parts)
+
+
+def steps_of(model: Any) -> type:
+    """How this model's steps are made: one after another, or on a GPU."""
+    if getattr(model, "device", "cpu") != "cuda":
+        return Steps
+    from .on_gpu import GPUSteps
+    return GPUSteps
 
 
 def fingerprint(data: Any) -> str:

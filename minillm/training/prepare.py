@@ -12,6 +12,7 @@ from ..data.tokens import END_OF_DOCUMENT, Documents, Tokens, encode
 from ..files import read_json_object, write_folder, write_json
 from ..model import Transformer
 from ..model.folders import folders
+from ..model.precision import Precision, placed
 from ..tokenizer import Tokenizer
 from .recipe import Data, Recipe
 
@@ -26,14 +27,15 @@ class Prepared(NamedTuple):
     tokenizer: Any                  # None if token shards came without one
 
 
-def prepare(recipe: Recipe, run: Path, device: str = "cpu", ops: Any = None, progress: bool = False) -> Prepared:
-    """Text is encoded into RUN/tokens, once; token shards are used where they are."""
+def prepare(recipe: Recipe, run: Path, device: str = "cpu", precision: Precision | None = None, ops: Any = None, progress: bool = False) -> Prepared:
+    """Text is encoded into RUN/tokens, once; token shards are used where they are. `ops`: another table than the device's own."""
     data, seed = recipe.data, recipe.training.seed
     context = data.context or recipe.model.max_seq_len
     if context > recipe.model.max_seq_len:
         raise ValueError(f"Rows of {context} tokens don't fit into a model of max_seq_len = {recipe.model.max_seq_len}: "
                          "make the context shorter, or max_seq_len larger.")
-    model = Transformer(recipe.model, seed=seed, device=device, ops=ops)    # first: if this can't be, nobody waits for the text
+    on = placed(device, precision) | ({} if ops is None else {"ops": ops})
+    model = Transformer(recipe.model, seed=seed, **on)                      # first: if this can't be, nobody waits for the text
     tokens, tokenizer = open_tokens(data, recipe.model.vocab_size, run, progress)
     train, held_out = tokens.split(data.validation) if data.validation else (tokens.documents, None)
     validation = None if held_out is None else batches(held_out, data, context, 0, "validation")

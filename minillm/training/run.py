@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..data import tales
 from ..files import write_file
+from ..model.precision import Precision
 from . import bands, checkpoint
 from .loop import Result, train
 from .metrics import read, speed
@@ -32,16 +33,16 @@ class Outcome(NamedTuple):
     speed: str                      # how fast it was, as a sentence
 
 
-def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", ops: Any = None, progress: bool = False,
-        before: Callable[[Prepared], None] | None = None, meter: Callable[[], Any] | None = None) -> Outcome:
-    """before: called with what was prepared, when training is about to begin. meter: makes a cost.mfu.Meter,
+def run(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu", precision: Precision | None = None, ops: Any = None,
+        progress: bool = False, before: Callable[[Prepared], None] | None = None, meter: Callable[[], Any] | None = None) -> Outcome:
+    """device, precision: see model/precision.py; a run may go on on another device. before: called with what was prepared, when training is about to begin. meter: makes a cost.mfu.Meter,
     to have FLOP/s in the metrics."""
     if not resume:
         checkpoint.refuse_begun(out)
     with claimed(out):                           # a second process is refused before it prepares anything
         if checkpoint.folders(out):
             refuse_changes(recipe_of(out), recipe, out)
-        prepared = prepare(recipe, out, device, ops, progress)
+        prepared = prepare(recipe, out, device, precision, ops, progress)
         if not checkpoint.folders(out):
             recipe.write(out / RECIPE)
     if before is not None:

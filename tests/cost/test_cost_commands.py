@@ -68,6 +68,9 @@ def test_an_unknown_peak_prints_no_mfu(capsys):
     (["memory", "gpt2", "--batch", "0"], "at least 1, not 0"),
     (["memory", "gpt2", "--seq-len", "-8"], "at least 1, not -8"),
     (["memory", "gpt2", "--devices", "0"], "at least 1, not 0"),
+    (["memory", "gpt2", "--micro-batches", "0"], "at least 1, not 0"),
+    (["memory", "gpt2", "--gpu", "H300"], "Did you mean H200"),
+    (["memory", "gpt2", "--gpu", "MI300X"], "a MI300X can't run them"),
     (["memory", "nobody.toml"], "no preset and no file")])
 def test_nonsense_gets_a_sentence_and_exit_code_1(capsys, words, sentence):
     code, out, err = called(capsys, *words)
@@ -106,6 +109,18 @@ def test_the_account_as_json(capsys):
     code, out, _ = called(capsys, "memory", "llama3-8b", "--devices", "64", "--zero", "3", "--recompute", "--json")
     found = json.loads(out)
     assert code == 0 and found["train"]["Adam's m and v"] == 8 * 8_030_261_248 / 64 and found["recompute"]
+
+
+def test_a_step_of_minillm_on_a_gpu(capsys):
+    code, out, _ = called(capsys, "memory", "gpt2", "--batch", "64", "--micro-batches", "2", "--recompute", "--gpu", "H200")
+    parts = memory.of_gpu_step(Config.preset("gpt2"), 64, 1024, "bf16", 2, True)
+    assert code == 0 and "one GPU (train --device cuda), bf16, in 2 micro-batches, with recompute" in out
+    assert re.search(rf"train --device cuda.*in all +{sum(parts.values()) / 1e9:.2f} GB\nIt fits on one H200, which has 141.0 GB", out, re.DOTALL), out
+    code, out, _ = called(capsys, "memory", "gpt2", "--batch", "64", "--gpu", "T4", "--dtype", "fp32")
+    assert code == 0 and "It doesn't fit on one T4, which has 16.0 GB. It would fit with --micro-batches " in out
+    assert "A T4 is too old for bf16: take --dtype fp32" in called(capsys, "memory", "gpt2", "--gpu", "T4")[1]
+    code, out, _ = called(capsys, "memory", "gpt2", "--dtype", "fp16", "--gpu", "T4")
+    assert code == 0 and "train --device cuda" not in out
 
 
 def test_int8_is_for_running_only(capsys):

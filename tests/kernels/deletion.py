@@ -21,7 +21,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from kernels import outside
+from kernels import growing, outside
 from kernels.cases import CASES, TENSOR_CORES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
@@ -170,7 +170,7 @@ def exercise(file, kernels):
         for case in TENSOR_CORES:
             exercise_operation(kernels.attention, case, bfloat16)
         return
-    for check in outside.OF_FILE.get(file, []):
+    for check in outside.OF_FILE.get(file, []) + growing.OF_FILE.get(file, []):
         with poisoned_outputs():
             check(kernels, np.dtype("float32"))
     for case in CASES:
@@ -213,3 +213,10 @@ def exercise_updates(kernels):
                 assert all(np.allclose(mine, other, rtol=2e-5, atol=2e-6) for mine, other in zip(state, exact, strict=True))
             kernels.cast(state[0], copy)
             assert copy.tobytes() == state[0].astype(bfloat16).tobytes()
+            for loss in (1.0, np.nan):           # the second changes nothing
+                verdict, now = embedded(np.array([0, 0, 1.0])), embedded(kernels.numbers_of_step(2, 0.1, 0.9, 0.99, 0.1))
+                for table, (p, g, m, v) in ((kernels, state), (updates, exact)):
+                    table.judge(g, embedded(np.array(loss, np.float32)), 0.5, verdict)
+                    table.adamw_judged(p, g, m, v, now, verdict, decayed=5)
+                    table.average_judged(m, v, 0.9, verdict)
+                assert all(np.allclose(mine, other, rtol=2e-5, atol=2e-6) for mine, other in zip(state, exact, strict=True))

@@ -19,6 +19,8 @@ from watched import everywhere  # noqa: E402
 from minillm.arrays import bfloat16  # noqa: E402
 from minillm.kernels import EMULATED, OPERATIONS, UPDATES, emulator, table  # noqa: E402
 from minillm.kernels.launcher import GPU  # noqa: E402
+from minillm.model import Config, Transformer, transformer  # noqa: E402
+from minillm.ops import REFERENCE  # noqa: E402
 
 CUDA = table(GPU._replace(arrays="standin"))
 FLOAT = np.dtype("float32")
@@ -78,6 +80,7 @@ def state(dtype="float32", size=1030):
     return [np.abs(x).astype(dtype) for x in rng.standard_normal((4, size))]
 
 
+VERDICT = np.array([0.5, 3.0, 1.0])
 CALLS = {
     "sgd": lambda table, x, lift: table.sgd(*x[:3], 0.1),
     "adam": lambda table, x, lift: table.adam(*x, 2, 0.1),
@@ -86,6 +89,11 @@ CALLS = {
     "clip": lambda table, x, lift: None,         # it asks the GPU for a number, on purpose: below
     "average": lambda table, x, lift: table.average(x[0], x[1], 0.9),
     "cast": lambda table, x, lift: table.cast(x[0], x[1]),
+    "judge": lambda table, x, lift: table.judge(x[0], lift(np.array(2, np.float32)), 0.5, lift(VERDICT)),
+    "numbers_of_step": lambda table, x, lift: lift(table.numbers_of_step(2, 0.1, 0.9, 0.99, 0.1)),
+    "adamw_judged": lambda table, x, lift: table.adamw_judged(*x, lift(np.float32([0.9, 0.1, 1.5])), lift(VERDICT), decayed=99, copy=lift(
+        np.zeros(1030, bfloat16))),
+    "average_judged": lambda table, x, lift: table.average_judged(x[0], x[1], 0.9, lift(VERDICT)),
 }
 
 
@@ -97,9 +105,42 @@ def test_an_update_computes_the_same_bits_on_cupy_arrays(name):
     assert all(map(same_bits, mine, other))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_judged_step_waits_for_nothing(dtype):
+    """On kernels and, for what they can't take, in array code: the verdict and what it lets happen are NumPy's, to the last bit."""
+    mine, other, results = list(map(lift, state(dtype))), state(dtype), []
+    for table, x, carry in ((CUDA, mine, lift), (EMULATED, other, lambda x: x)):
+        verdict, now = carry(np.array([0, 0, 1.0])), carry(table.numbers_of_step(2, 0.1, 0.9, 0.99, 0.1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")      # one says that float64 is array code's
+            for loss in (1.0, np.nan):           # the second step isn't taken
+                table.judge(x[1], carry(np.array(loss, np.float32)), 0.5, verdict)
+                table.adamw_judged(*x, now, verdict, decayed=99)
+                table.average_judged(x[3], x[0], 0.9, verdict)
+        results.append(verdict)
+    assert same_bits(*results) and results[1][2] == 0 and all(map(same_bits, mine, other))
+
+
 def test_the_norm_that_clips_is_waited_for_and_nothing_else():
     with pytest.raises(standin.HostSynchronisation, match="float"):
         CUDA.clip(lift(state()[0]), 1.0)
+
+
+@pytest.mark.parametrize("ops", [CUDA, REFERENCE], ids=["kernels", "array code"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_models_dropout_may_have_its_key_and_its_first_row_in_device_memory(ops, recompute, monkeypatch):
+    monkeypatch.setattr(transformer, "_array_module", lambda device: standin if device == "cuda" else np)
+    config = Config(vocab_size=11, d_model=16, num_layers=1, num_heads=2, d_ff=8, max_seq_len=5, dropout=0.4)
+    model, tokens = Transformer(config, device="cuda", ops=ops), standin.asarray(np.arange(10).reshape(2, 5))
+
+    def run(key, row):
+        loss, cache = model.loss_of(tokens, tokens, None, model.params, 10.0, key, row, recompute)
+        return standin.to_numpy(loss), standin.to_numpy(model.backward(cache).flat)
+
+    expected, others = run(7, 3), run(8, 3)
+    for shape in ((), (1,)):
+        mine = run(*(standin.asarray(np.full(shape, number, dtype)) for number, dtype in ((7, np.uint64), (3, np.int64))))
+        assert all(map(np.array_equal, mine, expected)) and not any(map(np.array_equal, mine, others))
 
 
 @pytest.mark.slow

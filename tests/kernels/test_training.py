@@ -61,7 +61,7 @@ def test_five_steps_of_a_model_that_lives_on_the_gpu_follow_numpy(shape, dropout
     """All of it: parameters, activations, updates. What the kernels leave to array code is CuPy's."""
     if DEVICE == "standin":                      # which refuses that the host waits: here it does, for the loss and the norm
         import standin
-        monkeypatch.setattr(transformer, "_array_module", lambda device: standin if device == "cuda" else np)
+        monkeypatch.setattr(transformer, "array_module", lambda device: standin if device == "cuda" else np)
         monkeypatch.setattr(standin.ndarray, "__float__", lambda x: float(x._values))
     follows(*trained(shape, TABLE, TABLE, "float32", dropout, device="cuda"), *trained(shape, REFERENCE, updates, "float64", dropout))
     losses, _ = trained(shape, TABLE, TABLE, "bfloat16", dropout, device="cuda")

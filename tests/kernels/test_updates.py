@@ -59,8 +59,57 @@ def test_other_block_sizes_compute_the_same(sizes, monkeypatch):
         monkeypatch.setattr(kernel_updates, name, value)
     for size in (7, 2052):
         test_adamw(size, 0, ALL)
+        test_a_judged_step_is_the_references(size)
         test_the_square_norm_is_accurate_and_repeats(size, 0)
         test_cast_rounds_to_the_nearest(size, 0, ml_dtypes.bfloat16)
+
+
+def judged(table, state, mean, copy, loss=1.0, max_norm=1.0, step=3, verdict=None):
+    """A whole step whose numbers lie in memory, and the verdict on it."""
+    verdict = embedded(np.array([np.nan, np.nan, 1.0])) if verdict is None else verdict
+    options = {name: ALL[name] for name in ("beta1", "beta2", "eps", "decayed")}
+    table.judge(state[1], embedded(np.array(loss, np.float32)), max_norm, verdict)
+    table.adamw_judged(*state, embedded(table.numbers_of_step(step, 0.1, ALL["beta1"], ALL["beta2"], ALL["weight_decay"])), verdict, **options, copy=copy)
+    table.average_judged(mean, state[0], 0.9, verdict)
+    return verdict
+
+
+@SIZES
+@OFFSETS
+@pytest.mark.parametrize("max_norm", [0.1, 1e9], ids=["clipped", "not clipped"])
+def test_a_judged_step_has_the_same_bits_as_one_whose_numbers_the_host_knows(size, offset, max_norm):
+    state, other, (mean, other_mean) = drawn(size, offset=offset), drawn(size, offset=offset), drawn(size, 2, offset, 5)
+    other_mean[...], copy = mean, embedded(np.full(size, np.nan, ml_dtypes.bfloat16), offset)
+    for step in (1, 30):
+        verdict = judged(KERNELS, state, mean, copy, max_norm=max_norm, step=step)
+        norm, scale = KERNELS.clip(other[1], max_norm, in_place=False)
+        assert verdict.tolist() == [scale, norm, 1]
+        KERNELS.adamw(*other, step, 0.1, **ALL | dict(grad_scale=scale))
+        KERNELS.average(other_mean, other[0], 0.9)
+    assert all(mine.tobytes() == his.tobytes() for mine, his in zip([*state, mean], [*other, other_mean], strict=True))
+    assert copy.tobytes() == state[0].astype(ml_dtypes.bfloat16).tobytes()
+
+
+@SIZES
+def test_a_judged_step_is_the_references(size):
+    state, (mean,) = drawn(size), drawn(size, 1, seed=5)
+    exact, exact_mean = [x.astype(float) for x in state], mean.astype(float)
+    verdict, wanted = judged(KERNELS, state, mean, None), judged(updates, exact, exact_mean, None)
+    for mine, other in zip([*state, mean, verdict], [*exact, exact_mean, wanted], strict=True):
+        assert np.allclose(mine, other, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("loss, bad", [(np.nan, None), (-np.inf, None), (1.0, np.nan), (1.0, np.inf)], ids=str)
+def test_after_the_first_step_that_is_not_sound_nothing_changes_any_more(loss, bad):
+    state, (mean,), copy = drawn(1021), drawn(1021, 1, seed=5), embedded(np.ones(1021, ml_dtypes.bfloat16))
+    before, good = [x.tobytes() for x in (*state, mean, copy)], state[1].copy()
+    if bad is not None:
+        state[1][-1] = bad
+    verdict = judged(KERNELS, state, mean, copy, loss)
+    state[1][...] = good
+    judged(KERNELS, state, mean, copy, verdict=verdict)
+    assert verdict[2] == 0 and verdict[1] == KERNELS.clip(good, 1.0, in_place=False)[0]
+    assert [x.tobytes() for x in (*state, mean, copy)] == before
 
 
 @SIZES
@@ -126,7 +175,8 @@ def test_clip_uses_the_kernel_of_the_square_norm():
 
 @pytest.mark.parametrize("update", [
     lambda table, x: table.adamw(*x, 1, 0.1), lambda table, x: table.square_norm(x[0]), lambda table, x: table.cast(x[0], x[1]),
-    lambda table, x: table.adam(*x, 1, 0.1), lambda table, x: table.sgd(*x[:3], 0.1), lambda table, x: table.average(x[0], x[1], 0.9)])
+    lambda table, x: table.adam(*x, 1, 0.1), lambda table, x: table.sgd(*x[:3], 0.1), lambda table, x: table.average(x[0], x[1], 0.9),
+    lambda table, x: judged(table, x, np.abs(x[0]), None)])
 @pytest.mark.parametrize("size", [0, 5])
 def test_what_the_kernels_can_not_do_the_reference_does(update, size, recwarn):
     mine, other = ([x.astype(float) for x in drawn(size)] for _ in range(2))

@@ -6,7 +6,7 @@ DEMO, PLOT, COMMAND, COMMANDS = "minillm/demo.py", "minillm/plot/__init__.py", "
 TEST = "tests/training/test_"
 
 MUTANTS = [
-    dict(name="a table's own updates are passed over", file="minillm/training/loop.py",
+    dict(name="a table's own updates are passed over", file="minillm/training/steps.py",
          old="updates.of(model.ops)", new="updates", caught_by=TEST + "loop.py::test_a_table_of_kernels_trains_with_its_own_updates"),
     dict(name="what was found good for a preset's model wins over the file", file=RECIPE,
          old='tried.get("model", {}) | model))', new='model | tried.get("model", {})))',
@@ -60,7 +60,7 @@ MUTANTS = [
          old='kept = {best(run), getattr(last_until(run, healthy), "name", None)}', new="kept = {best(run)}",
          caught_by=TEST + "explosion.py::test_the_checkpoint_from_before_survives_many_newer_ones"),
     dict(name="samples come with every checkpoint", file=LOOP,
-         old="if self.due(settings.sample_every) and settings.sample_every and", new="if self.due(settings.checkpoint_every) and",
+         old="latest and self.due(settings.sample_every) and settings.sample_every and", new="latest and self.due(settings.checkpoint_every) and",
          caught_by=TEST + "run.py::test_samples_are_in_the_metrics_after_every_so_many_steps"),
     dict(name="a loss on the rise never counts as more than a single hard batch", file=EXPLOSION,
          old="elif smooth > self.best + max(0.5 *", new="elif smooth > self.best + max(5.0 *",

@@ -10,13 +10,16 @@ def of(file, tests, *entries):
 
 ADAMW = "test_adamw_is_its_formula_with_the_decay_beside_the_moments"
 
+JUDGED = "test_a_judged_step_has_the_same_bits_as_one_whose_numbers_the_host_knows"
+UNSOUND = "test_after_the_first_step_that_is_not_sound_nothing_changes_any_more"
+
 MUTANTS = [
     *of(UPDATES, "tests/test_updates.py",
         ("the bias correction of m forgotten", "(lr / (1 - beta1**step))", "lr", "test_the_first_step_of_adam_moves_every_parameter_by_the_learning_rate"),
         ("the bias correction of v forgotten", "size *= 1 / sqrt(1 - beta2**step)", "size *= 1",
          "test_the_first_step_of_adam_moves_every_parameter_by_the_learning_rate"),
-        ("the bias correction of v outside its root", "1 / sqrt(1 - beta2**step)", "1 / (1 - beta2**step)", ADAMW),
-        ("steps counted from 0", "beta1**step", "beta1**max(step - 1, 1)", ADAMW),
+        ("the bias correction of v outside its root", "size *= 1 / sqrt(1 - beta2**step)", "size *= 1 / (1 - beta2**step)", ADAMW),
+        ("steps counted from 0", "(lr / (1 - beta1**step))", "(lr / (1 - beta1**max(step - 1, 1)))", ADAMW),
         ("ε inside the root", "size = xp(v).sqrt(v)", "size = xp(v).sqrt(v + eps)", ADAMW),
         ("ε before the bias correction", "    size *= 1 / sqrt(1 - beta2**step)\n    size += eps\n",
          "    size += eps\n    size *= 1 / sqrt(1 - beta2**step)\n", ADAMW),
@@ -49,6 +52,16 @@ MUTANTS = [
         ("the cast cuts off where it should round", "part[0].astype(part[1].dtype)",
          "(part[0] if part[1].itemsize > 2 else (part[0].view('uint32') & 0xFFFF0000).view('float32')).astype(part[1].dtype)",
          "test_cast_breaks_ties_to_even_and_keeps_what_is_not_finite"),
+        ("the numbers of a step are those of the next", "lr / (1 - beta1**step), 1 / sqrt", "lr / (1 - beta1**(step + 1)), 1 / sqrt",
+         "test_the_numbers_of_a_step_are_its_formulas_in_float32"),
+        ("each verdict is a new one", "verdict[2] *= np.isfinite(loss) & (norm < inf)", "verdict[2] = np.isfinite(loss) & (norm < inf)", UNSOUND),
+        ("the loss isn't judged", "np.isfinite(loss) & (norm < inf)", "norm < inf", UNSOUND),
+        ("the norm isn't judged", "np.isfinite(loss) & (norm < inf)", "np.isfinite(loss)", UNSOUND),
+        ("a judged step doesn't clip", "np.where(sound, grads * scale, 0)", "np.where(sound, grads, 0)", JUDGED),
+        ("a judged step decays the vectors too", "np.where(np.arange(len(params)) < decayed, params * keep, params)", "params * keep", JUDGED),
+        ("an unsound step still moves", "array[...] = np.where(sound, value, wide(array))", "array[...] = np.where(sound, value, value)", UNSOUND),
+        ("the average follows an unsound step", "xp(mean).where(verdict[2] > 0, mean + (1 - decay) * (params - mean), mean)",
+         "mean + (1 - decay) * (params - mean)", UNSOUND),
     ),
     *of(CHECKS, "tests/test_checks.py",
         ("the upstream gradient is all ones", "upstream = tuple(rng.standard_normal(np.shape(part)) for part in parts)",

@@ -135,7 +135,7 @@ def test_a_picture_that_can_not_be_drawn_hides_nothing(text, tmp_path, monkeypat
     monkeypatch.setattr(run_module, "draw", full)
     assert run(tiny(text, steps=2), tmp_path / "run").result.steps == 2
     assert "loss.png can't be drawn" in capsys.readouterr().err
-    monkeypatch.setattr("minillm.training.loop.Trainer.update", lambda self: (_ for _ in ()).throw(TrainingProblem("Step 0 was not taken")))
+    monkeypatch.setattr("minillm.training.steps.Steps.start", lambda self, step: (_ for _ in ()).throw(TrainingProblem("Step 0 was not taken")))
     with pytest.raises(TrainingProblem, match="Step 0 was not taken"):
         run(tiny(text), tmp_path / "other")
 
@@ -192,7 +192,7 @@ def test_what_is_free_to_change_may_change_and_gives_the_same_bits(text, tmp_pat
     (7, r"The parameters after step 7 are not finite.*go back to step-00000007"),
 ])
 def test_parameters_that_have_gone_bad_are_not_saved_over_good_ones(text, tmp_path, monkeypatch, at, sentence):
-    monkeypatch.setattr("minillm.training.loop.learning_rate", lambda step, *rest: math.nan if step == at else 1e-3)
+    monkeypatch.setattr("minillm.training.steps.learning_rate", lambda step, *rest: math.nan if step == at else 1e-3)
     with pytest.raises(TrainingProblem, match=sentence):
         run(tiny(text, checkpoint_every=1, keep=1), tmp_path / "run")
     for folder in checkpoint.folders(tmp_path / "run"):

@@ -1,0 +1,164 @@
+"""The memory of a step on a GPU, by formula, against what is really allocated on the stand-in for CuPy: every array, when it is made and
+when it is let go."""
+
+import contextlib
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cupy", reason="the stand-in reads CuPy's names and signatures: pip install 'minillm[cuda]'")
+import standin  # noqa: E402
+
+from minillm.arrays import rows_of  # noqa: E402
+from minillm.cost import gpu_memory, memory  # noqa: E402
+from minillm.kernels import linear, table  # noqa: E402
+from minillm.kernels.column_sums import column_sums  # noqa: E402
+from minillm.kernels.launcher import GPU, Launcher  # noqa: E402
+from minillm.model import Config, Transformer, transformer  # noqa: E402
+from model.small import FIRST, GPT2, LLAMA  # noqa: E402
+
+DTYPES = {"fp32": "float32", "tf32": "float32", "bf16": "bfloat16"}
+SHAPE = dict(vocab_size=300, d_model=128, num_layers=3, num_heads=4, head_size=32, max_seq_len=128)
+MODELS = {
+    "grouped queries": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=344),
+    "all heads, narrow, tied": LLAMA | SHAPE | dict(num_kv_heads=4, d_ff=64, tied=True),
+    "grouped queries, dropout, window": LLAMA | SHAPE | dict(num_kv_heads=1, d_ff=344, dropout=0.1, sliding_window=32),
+    "gpt2": GPT2 | SHAPE | dict(d_ff=512),
+    "gpt2, dropout": GPT2 | SHAPE | dict(d_ff=256, dropout=0.1),
+    "the first": FIRST | SHAPE | dict(d_ff=512),
+    "the first, dropout": FIRST | SHAPE | dict(d_ff=128, dropout=0.1),
+    "many words": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=344, vocab_size=20_000),
+    "many words, tied": GPT2 | SHAPE | dict(d_ff=512, vocab_size=20_000),
+}
+
+
+class Allocations:
+    """What is allocated now and was at the most, in bytes; views cost nothing. Arrays that are `known` don't count."""
+
+    def __init__(self, *known):
+        self.live, self.now, self.peak = {id(buffer(x._values)) for x in known}, 0, 0
+
+    def see(self, values):
+        memory = buffer(values)
+        if id(memory) not in self.live:
+            self.live.add(id(memory))
+            self.now += memory.nbytes
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(memory, self.gone, id(memory), memory.nbytes)
+
+    def gone(self, key, size):
+        self.live.discard(key)
+        self.now -= size
+
+
+def buffer(values):
+    while isinstance(values.base, np.ndarray):
+        values = values.base
+    return values
+
+
+@contextlib.contextmanager
+def seen_by(allocations):
+    make = standin.ndarray.__init__
+
+    def __init__(self, values):
+        make(self, values)
+        allocations.see(values)
+
+    standin.ndarray.__init__ = __init__
+    try:
+        yield
+    finally:
+        standin.ndarray.__init__ = make
+
+
+@pytest.fixture
+def on_the_stand_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(transformer, "array_module", lambda device: standin if device == "cuda" else np)
+
+
+@pytest.fixture
+def nothing_is_computed(monkeypatch, unchecked):
+    """Arrays are made as ever, and stay as they are: for sizes that the emulator would take minutes for."""
+    monkeypatch.setattr(Launcher, "__call__", lambda self, *arguments, **options: None)
+    with np.errstate(all="ignore"):              # what happens to stand in memory
+        yield
+
+
+@pytest.fixture
+def products_make_nothing_but_results(monkeypatch):
+    """As the matrix library's do."""
+    def forward(self, x, w, b=None):
+        return self.launch.empty(x, (*x.shape[:-1], w.shape[1])), linear.Kept((x, w, b is not None))
+
+    def backward(self, dy, cache, into=(None, None)):
+        x, _, has_bias = cache.products
+        if has_bias:
+            column_sums(self.launch, rows_of(dy), into[1])
+        return self.launch.empty(x, x.shape), *into
+
+    monkeypatch.setattr(linear.Linear, "forward", forward)
+    monkeypatch.setattr(linear.Linear, "backward", backward)
+
+
+def allocated(config, b, t, dtype, recompute, documents=False):
+    """(peak, what is left for backward): bytes that forward and backward of a micro-batch allocate, the second time that they run."""
+    model = Transformer(config, seed=None, dtype=dtype, device="cuda", ops=table(GPU._replace(arrays="standin")))
+    tokens, targets = (standin.asarray(np.random.default_rng(i).integers(0, config.vocab_size, (b, t))) for i in (0, 1))
+    numbers, params, grads = standin.asarray(np.zeros((b, t), int)) if documents else None, model.computing_params(), model.params.zeros()
+
+    def step(seen):
+        loss, cache = model.loss_of(tokens, targets, numbers, params, denominator=1.0, dropout_key=1, recompute=recompute)
+        held = seen.now
+        model.backward(cache, into=grads)
+        return held
+
+    known = [tokens, targets, params.flat, grads.flat, model.params.flat] + ([numbers] if documents else [])
+    step(Allocations())
+    seen = Allocations(*known)
+    with seen_by(seen):
+        held = step(seen)
+    return seen.peak, held
+
+
+@pytest.mark.parametrize("recompute", [False, True], ids=["keeping", "recomputing"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_peak_of_a_step_is_predicted(name, precision, recompute, on_the_stand_in, nothing_is_computed, products_make_nothing_but_results):
+    config, size = Config(**MODELS[name]), memory.PRECISIONS[precision]
+    peak, held = allocated(config, 4, 128, DTYPES[precision], recompute)
+    kept = sum(gpu_memory.activations(config, 4, 128, size, recompute).values())
+    assert kept == pytest.approx(held, rel=0.005)
+    assert kept + gpu_memory.temporary(config, 4, 128, size, recompute) == pytest.approx(peak, rel=0.025)
+
+
+def test_what_a_batch_adds_grows_with_it_and_what_the_weights_cost_does_not():
+    config = Config(**MODELS["gpt2"])
+    whole, half, pieces = (memory.of_gpu_step(config, b, 128, micro_batches=n) for b, n in ((8, 1), (4, 1), (8, 2)))
+    assert pieces == half, "a micro-batch is a batch"
+    grown = {part for part in whole if whole[part] > half[part]}
+    assert grown == {"activations", "temporary", "batch"} and set(whole) - grown == {
+        "weights", "16-bit copy of the weights", "gradients", "Adam's m and v", "workspace of the products"}
+    assert memory.of_gpu_step(config, 7, 128, micro_batches=2) == half, "of unequal pieces the largest"
+
+
+@pytest.mark.parametrize(("precision", "each"), [("bf16", 18), ("fp32", 16), ("tf32", 16)])
+def test_bytes_for_each_parameter(precision, each):
+    config = Config(**MODELS["gpt2"])
+    parts = memory.of_gpu_step(config, 4, 128, precision)
+    states = sum(size for part, size in parts.items() if part in (
+        "weights", "16-bit copy of the weights", "gradients", "Adam's m and v"))
+    flat = Transformer(config, seed=None).params.flat.size                   # with the gaps between the parameters
+    assert states == each * flat
+    assert memory.of_gpu_step(config, 4, 128, precision, average=True) == parts | {"average of the weights": 4 * flat}
+    assert memory.of_gpu_step(config, 4, 128, precision, documents=True)["batch"] == 3 * 8 * 4 * 128
+
+
+@pytest.mark.parametrize(("arguments", "words"), [((4, 128, "fp16"), "trained in bf16, tf32, fp32, not in 'fp16'"),
+                                                 ((4, 128, "int8"), "not in 'int8'"), ((0, 128), "at least 1, not 0"), ((4, 128, "bf16", 0), "at least 1")])
+def test_nonsense_gets_a_sentence(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        memory.of_gpu_step(Config(**MODELS["gpt2"]), *arguments)

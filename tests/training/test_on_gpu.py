@@ -1,0 +1,181 @@
+"""Training on a GPU: the steps that the host doesn't wait for come to what the CPU's come to, and survive what those survive. On the
+stand-in for CuPy; with MINILLM_TEST_DEVICE=cuda on a card."""
+
+import numpy as np
+import pytest
+from training.test_loop import SETTINGS, Counting, Crash, crash_at, fresh
+
+import minillm
+from minillm import Transformer
+from minillm.arrays import on_host
+from minillm.training import TrainingProblem, checkpoint
+from minillm.training.metrics import read
+from minillm.training.on_gpu import GPUSteps
+
+
+def on(device, dtype="float32", **changes):
+    return Transformer(fresh(**changes).config, dtype=dtype, device=device)
+
+
+def run(model, out=None, resume=False, data=None, **changes):
+    return minillm.train(model, data or Counting(), Counting(), out=out, resume=resume, progress=False, **SETTINGS | changes)
+
+
+def losses(folder):
+    lines = read(folder / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(len(lines))), "each step has one line, in order"
+    return [line["loss"] for line in lines]
+
+
+def flat(model):
+    return on_host(model.params.flat)
+
+
+class Packed(Counting):
+    """Rows of two documents, with padding that counts for nothing: a different number of targets in every row and step."""
+
+    def batch(self, step):
+        tokens, targets, _ = super().batch(step)
+        ends = np.random.default_rng([8, step]).integers(6, 17, (4, 1))
+        return tokens, np.where(np.arange(16) < ends, targets, -100), (np.arange(16) >= ends // 2).astype(np.int64) * np.ones((4, 1), np.int64)
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batches": 2}, {"recompute": True}, {"ema": 0.9}, {"label_smoothing": 0.1, "z_loss": 1e-3}], ids=str)
+@pytest.mark.parametrize("data", [Counting(), Packed()], ids=["whole rows", "packed rows"])
+def test_the_losses_are_those_of_the_cpu(gpu, tmp_path, changes, data):
+    """With dropout: the masks too are the same, also of micro-batches."""
+    here, there = on("cpu"), on("cuda")
+    expected, result = (run(model, tmp_path / model.device, data=data, **changes) for model in (here, there))
+    np.testing.assert_allclose(losses(tmp_path / "cuda"), losses(tmp_path / "cpu"), rtol=2e-4)
+    assert result.validation == pytest.approx(expected.validation, rel=2e-4)
+    if expected.ema is not None:
+        np.testing.assert_allclose(on_host(result.ema), expected.ema, atol=2e-3)
+    for name in ("tokens", "lr"):
+        one, two = ([line[name] for line in read(tmp_path / device / "metrics.jsonl")] for device in ("cpu", "cuda"))
+        assert one == two
+
+
+def test_in_bfloat16_they_stay_near(gpu, tmp_path):
+    run(on("cpu", dropout=0.0), tmp_path / "cpu")
+    run(on("cuda", "bfloat16", dropout=0.0), tmp_path / "cuda")
+    np.testing.assert_allclose(losses(tmp_path / "cuda"), losses(tmp_path / "cpu"), rtol=2e-2)
+    assert losses(tmp_path / "cuda") != losses(tmp_path / "cpu")
+
+
+def test_in_bfloat16_the_copy_is_the_rounded_masters(gpu):
+    model = on("cuda", "bfloat16")
+    settings = minillm.training.Settings(**SETTINGS)
+    state = minillm.training.steps.State(model.params.zeros().flat, model.params.zeros().flat, None)
+    steps = GPUSteps(model, Counting(), settings, state)
+    with steps.running():
+        for step in range(4):
+            steps.start(step)
+        steps.outcomes(wait=True)
+    assert steps.params is not model.params
+    assert on_host(steps.params.flat).tobytes() == flat(model).astype(steps.params.dtype).tobytes()
+
+
+def started(model, count, data=None, **changes):
+    """The steps after so many have been begun, and what has been heard of them."""
+    state = minillm.training.steps.State(model.params.zeros().flat, model.params.zeros().flat, None)
+    steps, heard = GPUSteps(model, data or Counting(), minillm.training.Settings(**SETTINGS | changes), state), []
+    with steps.running():
+        for step in range(count):
+            steps.start(step)
+            heard.append([outcome.step for outcome in steps.outcomes(wait=False)])
+        heard.append([outcome.step for outcome in steps.outcomes(wait=True)])
+    return steps, heard
+
+
+def test_a_step_is_heard_of_one_later(gpu):
+    _, heard = started(on("cuda"), 4)
+    assert heard == [[], [0], [1], [2], [3]]
+
+
+def test_after_a_few_steps_the_gpu_repeats_a_graph(gpu):
+    steps, _ = started(on("cuda"), 6, micro_batches=2)
+    assert steps.micro_batch.mode == steps.finish.mode == "graph", (steps.micro_batch.why, steps.finish.why)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("crash", [1, 2, 5, 11])
+def test_a_run_that_crashed_and_was_resumed_ends_with_the_same_bits(gpu, tmp_path, crash, dtype):
+    whole, resumed = on("cuda", dtype), on("cuda", dtype)
+    expected = run(whole, tmp_path / "whole", ema=0.9)
+    with pytest.raises(Crash):
+        run(on("cuda", dtype), tmp_path / "run", on_step=crash_at(crash), ema=0.9)
+    result = run(resumed, tmp_path / "run", resume=True, ema=0.9)
+    assert flat(whole).tobytes() == flat(resumed).tobytes() and on_host(expected.ema).tobytes() == on_host(result.ema).tobytes()
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole") and result.best == expected.best
+
+
+@pytest.mark.parametrize("first, then", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_goes_on_on_another_device(gpu, tmp_path, first, then):
+    with pytest.raises(Crash):
+        run(on(first), tmp_path / "run", on_step=crash_at(7))
+    run(on(then), tmp_path / "run", resume=True)
+    run(on("cpu"), tmp_path / "whole")
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=2e-4)
+
+
+def test_a_checkpoint_opens_on_the_cpu(gpu, tmp_path):
+    model = on("cuda", "bfloat16")
+    run(model, tmp_path / "run")
+    loaded, _ = minillm.load(checkpoint.folders(tmp_path / "run")[-1])
+    assert flat(model).tobytes() == loaded.params.flat.tobytes(), "the float32 masters"
+
+
+class Poisoned(Counting):
+    """In step 5 one target lies outside of the vocabulary."""
+
+    def batch(self, step):
+        tokens, targets, documents = super().batch(step)
+        if step == 5:
+            targets = targets.copy()
+            targets[1, 3] = 99
+        return tokens, targets, documents
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_step_that_is_not_finite_is_not_taken_nor_any_after_it(gpu, tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr(Transformer, "refuse", lambda *batch: None)          # so that the kernels see the target, and make NaN of it
+    whole, model = on("cuda", dtype), on("cuda", dtype)
+    run(whole, tmp_path / "whole", keep=9, checkpoint_every=1)
+    with pytest.raises((TrainingProblem, ValueError), match="Step 5 was not taken: its loss is nan"):
+        run(model, tmp_path / "run", data=Poisoned(), evaluate_every=0, checkpoint_every=0)
+    before, _ = minillm.load(tmp_path / "whole" / "checkpoints" / "step-00000005")
+    assert flat(model).tobytes() == before.params.flat.tobytes(), "the parameters are those from before step 5"
+    saved = checkpoint.load_state(tmp_path / "run" / "checkpoints" / "step-00000005", before.params.flat.size)
+    good = checkpoint.load_state(tmp_path / "whole" / "checkpoints" / "step-00000005", before.params.flat.size)
+    assert saved.m.tobytes() == good.m.tobytes() and saved.v.tobytes() == good.v.tobytes()
+
+
+def test_a_batch_that_no_model_can_read_is_refused(gpu):
+    with pytest.raises(ValueError, match="Target 99 in row 1, position 3, is outside the vocabulary"):
+        run(on("cuda"), data=Poisoned())
+
+
+def test_rows_that_do_not_make_equal_micro_batches_are_refused(gpu):
+    with pytest.raises(ValueError, match="4 rows don't make 3 equal ones: take 4"):
+        run(on("cuda"), micro_batches=3)
+
+
+def test_batches_of_changing_shape_are_refused(gpu):
+    class Growing(Counting):
+        def batch(self, step):
+            tokens, targets, documents = super().batch(step)
+            return tokens[:4 - step], targets[:4 - step], documents
+
+    with pytest.raises(ValueError, match=r"all batches have one shape, but after \(4, 16\) comes \(3, 16\), in step 1"):
+        run(on("cuda"), data=Growing())
+
+
+def test_a_batch_that_can_not_be_made_is_said_where_it_is_needed(gpu):
+    class Broken(Counting):
+        def batch(self, step):
+            if step == 3:
+                raise OSError("the disk is gone")
+            return super().batch(step)
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        run(on("cuda"), data=Broken())
