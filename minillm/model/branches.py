@@ -24,8 +24,8 @@ class Context(NamedTuple):
     """What all blocks of one forward pass share."""
 
     documents: Int[Any, "b t"] | None = None    # tokens of different documents don't see each other
-    dropout_key: int | None = None              # None: no dropout, as in evaluation
-    first_row: int = 0                          # which row of the whole batch is our first
+    dropout_key: Any = None                     # an int, or an array of one on the device; None: no dropout, as in evaluation
+    first_row: Any = 0                          # which row of the whole batch is our first; an int, or an array of one
     positions: Int[Any, "t"] | Int[Any, "b t"] | None = None    # where the tokens stand; 0, 1, 2, … unless given
     past: Any = None                            # in generation: the keys and values of earlier tokens (generation/cache.py); forward only
     num_keys: Int[Any, "b"] | None = None       # how many of them there are, where `past` has room for more; only kernels are told
