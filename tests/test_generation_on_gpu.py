@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from test_generation import MODELS, greedy, model, texts
 
 import minillm
+from minillm import cli
 from minillm.arrays import bfloat16, on_host
 from minillm.checks import guarded
-from minillm.generation import stream
+from minillm.generation import stream, stream_text
 from minillm.generation.on_gpu import FixedCache, GPUReader, on_kernels
 from minillm.generation.reader import Reader
 from minillm.kernels import EMULATED
 from minillm.kernels.launcher import Launcher
 from minillm.ops import REFERENCE
+from minillm.training.metrics import read
 
 
 def emulated(m, dtype="float32"):
@@ -35,6 +37,14 @@ def carried(m, there):
     for name, view in there.params.items():
         view[...] = there.xp.asarray(m.params[name].astype(view.dtype))
     return there
+
+
+def on_cpu(m):
+    """The readable code in float64, with the weights that a model has now."""
+    plain = minillm.Transformer(m.config, seed=None, dtype="float64")
+    for name, view in plain.params.items():
+        view[...] = on_host(m.params[name])
+    return plain
 
 
 @pytest.fixture(params=["emulated", "cuda"])
@@ -150,10 +160,7 @@ def test_after_training_it_writes_with_the_trained_weights(there):
     before = minillm.generate(m, [1, 2], 8, temperature=0)
     m.params.flat[...] = -m.params.flat
     after = minillm.generate(m, [1, 2], 8, temperature=0)
-    plain = minillm.Transformer(m.config, seed=None, dtype="float64")
-    for name, view in plain.params.items():
-        view[...] = on_host(m.params[name])
-    assert after == greedy(plain, [1, 2], 8, 16) != before
+    assert after == greedy(on_cpu(m), [1, 2], 8, 16) != before
 
 
 # --- the step ------------------------------------------------------------------------------------------------------------------------
@@ -187,6 +194,22 @@ def test_every_token_makes_the_same_launches_on_arrays_of_the_same_shapes(change
     layers = m.config.num_layers
     assert sum(kernel == "store" for _, kernel, *_ in steps[0]) == sum(kernel == "decode_parts" for _, kernel, *_ in steps[0]) == layers
     assert [x.ctypes.data for x in (reader.cache.keys, reader.cache.values, reader.given.there, reader.logits.there)] == places
+
+
+def test_the_host_waits_once_a_token_and_for_the_logits_alone(gpu):
+    """What goes over: two numbers a row to the GPU, v a row back; nothing else, and no other wait."""
+    if not hasattr(gpu, "watching"):
+        pytest.skip("the stand-in counts this")
+    m = on_card(model(num_kv_heads=2, max_seq_len=16))
+    reader = GPUReader(m, texts(12, 3, 5), room=11)
+    reader.read()
+    for tokens in np.array(texts(13, 11, 11)).T.tolist():
+        with gpu.watching() as seen:
+            reader.add(tokens)
+        assert [name for kind, name, _ in seen if kind == "wait"] == ["Event.synchronize"]
+        assert [name for kind, name, _ in seen if kind in ("copy in", "copy out")] == ["set", "get"]
+        assert [kind for kind, _, _ in seen][-2:] == ["copy out", "wait"]
+    assert reader.given.here.nbytes == 2 * 2 * 8 and reader.logits.here.nbytes == 2 * m.config.vocab_size * 4
 
 
 def test_the_cache_is_sized_by_the_key_heads_and_by_what_a_text_can_need():
@@ -238,3 +261,38 @@ def test_only_a_model_on_kernels_in_their_precisions_is_read_so():
 def test_a_prompt_longer_than_the_context_is_refused_in_a_sentence(there):
     with pytest.raises(ValueError, match=r"Prompt 1 has 12 tokens, but the model reads max_seq_len = 11 at once"):
         minillm.generate(there(model(max_seq_len=11)), texts(0, 3, 12))
+
+
+# --- the command line ------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words, dtype", [([], "bfloat16"), (["--precision", "bf16"], "bfloat16"), (["--precision", "fp32"], "float32")], ids=str)
+def test_the_command_line_writes_on_a_gpu(gpu, tmp_path, capsys, monkeypatch, words, dtype):
+    """In float32 the very text of the CPU; in bfloat16 one of the model's own."""
+    tokenizer = minillm.Tokenizer.train(["a text of few words, " * 40], 270, special_tokens=["<|endoftext|>"])
+    minillm.save(tmp_path / "run", minillm.Transformer(minillm.Config(vocab_size=270, d_model=16, num_layers=1, num_heads=2, d_ff=16, max_seq_len=24)),
+                 tokenizer)
+    opened, load = [], minillm.load
+    monkeypatch.setattr(minillm, "load", lambda *given, **more: opened.append(load(*given, **more)) or opened[-1], raising=False)
+    texts = []
+    for more in (["--device", "cuda", *words], []):
+        assert cli.run(["generate", str(tmp_path / "run"), "--prompt", "a text", "--max-new-tokens", "30", *more]) == 0
+        texts.append(capsys.readouterr().out)
+    (on_gpu, _), (on_cpu, _) = opened
+    assert (on_gpu.device, on_gpu.dtype, on_cpu.device, on_cpu.dtype) == ("cuda", dtype, "cpu", "float32")
+    assert all(text.startswith("a text") for text in texts) and (texts[0] == texts[1] or dtype == "bfloat16")
+
+
+def test_the_training_loop_lets_a_gpus_model_write_between_two_steps(gpu, tmp_path):
+    """With the weights as they are then."""
+    class Data:
+        def batch(self, step):
+            tokens = np.random.default_rng(step).integers(0, 270, (2, 9))
+            return tokens[:, :-1], tokens[:, 1:], None
+
+    m = on_card(model(vocab_size=270, max_seq_len=16, num_layers=1))
+    tokenizer = minillm.Tokenizer.train(["a text of few words, " * 40], 270, special_tokens=["<|endoftext|>"])
+    minillm.train(m, Data(), tokenizer=tokenizer, out=tmp_path / "run", steps=3, sample_every=1, lr=1e-2, progress=False)
+    samples = [line["sample"] for line in read(tmp_path / "run" / "metrics.jsonl")]
+    assert len(set(samples)) == 3
+    as_trained = on_cpu(m)
+    assert samples[-1] == "".join(stream_text(as_trained, tokenizer, "", max_new_tokens=120, temperature=0.8, seed=0))
