@@ -12,7 +12,6 @@ cache.py and reader.py are the readable truth; what differs here:
 A text that has grown past the context is read anew into the same cache.
 """
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,35 +100,25 @@ class GPUReader(Reader):
             n, _ = model.read(tokens, params, cache.begin_token(positions), keep="nothing")
             logits.there[...] = of_last(model, params, n[:, 0])
 
-        self.step, self.stream = Repeated(step, model.xp), own_stream(model.xp)
+        self.step = Repeated(step, model.xp)
 
     def read(self) -> Float[Any, "b v"]:
         """Reads the texts from their beginnings."""
         lengths, model, xp = list(map(len, self.texts)), self.model, self.model.xp
         longest = max(lengths)
-        with self.stream:
-            tokens = xp.asarray([text + [0] * (longest - len(text)) for text in self.texts])
-            n, _ = model.read(tokens, self.params, self.cache.begin_texts(lengths), keep="nothing")
-            last = xp.asarray([row * longest + length - 1 for row, length in enumerate(lengths)])
-            n, _ = model.ops.embedding.forward(last, rows_of(n))         # a look-up, here of each text's last vector
-            self.logits.there[...] = of_last(model, self.params, n)
-            return self.logits.fetch()
+        tokens = xp.asarray([text + [0] * (longest - len(text)) for text in self.texts])
+        n, _ = model.read(tokens, self.params, self.cache.begin_texts(lengths), keep="nothing")
+        last = xp.asarray([row * longest + length - 1 for row, length in enumerate(lengths)])
+        n, _ = model.ops.embedding.forward(last, rows_of(n))             # a look-up, here of each text's last vector
+        self.logits.there[...] = of_last(model, self.params, n)
+        return self.logits.fetch()
 
     def next_logits(self, tokens: Sequence[Sequence[int]]) -> Float[Any, "b v"]:
         self.given.here[0] = [token for token, in tokens]
         self.given.here[1] = [len(text) - 1 for text in self.texts]
-        with self.stream:
-            self.given.send()
-            self.step()
-            return self.logits.fetch()
-
-
-def own_stream(xp: Any) -> contextlib.AbstractContextManager:
-    """A queue of the GPU's work, made when all that was begun so far is through: on the usual one nothing can be recorded."""
-    if xp is np:
-        return contextlib.nullcontext()
-    xp.cuda.get_current_stream().synchronize()
-    return xp.cuda.Stream(non_blocking=True)
+        self.given.send()
+        self.step()
+        return self.logits.fetch()
 
 
 def of_last(model: Any, params: Any, n: Float[Any, "b d"]) -> Float[Any, "b v"]:
