@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from tyro.conf import Positional
@@ -41,7 +42,7 @@ def demo(out: Path = Path("runs/demo"), resume: bool = False) -> int:
 
 def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
              top_p: float | None = None, min_p: float | None = None, repetition_penalty: float | None = None, stop: tuple[str, ...] = (),
-             seed: int = 0) -> int:
+             seed: int = 0, device: Literal["cpu", "cuda"] = "cpu", precision: Literal["fp32", "tf32", "bf16"] | None = None) -> int:
     """Let a model write: the text appears as it is written.
 
     Args:
@@ -55,10 +56,13 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
         repetition_penalty: above 1, make tokens that the text already holds less likely
         stop: strings that end the text
         seed: another seed, another text
+        device: cpu, or cuda for an NVIDIA GPU
+        precision: what is computed in: on a GPU bf16 unless it is too old, tf32 or fp32; on the CPU fp32
     """
     import minillm
     from minillm.generation import stream_text
-    model, tokenizer = minillm.load(run)
+    from minillm.model.precision import placed
+    model, tokenizer = minillm.load(run, **placed(device, precision))
     if tokenizer is None:
         raise ValueError(f"{run} holds a model without a tokenizer, so it can't read a prompt or write text. Save the two together: "
                          "minillm.save(folder, model, tokenizer).")

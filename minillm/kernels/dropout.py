@@ -1,8 +1,8 @@
 """Dropout on cuda/dropout.cu."""
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
-from ..ops.dropout import LOW
 from .operation import KernelOperation, blocks_for, contiguous
 
 THREADS = 256
@@ -10,14 +10,14 @@ THREADS = 256
 
 class Kept(NamedTuple):
     rate: float
-    key: int
+    key: Any
     layer: int
     site: int
-    start: int
+    start: Any
 
 
 class Dropout(KernelOperation):
-    def forward(self, x: Any, rate: float, key: int, layer: int = 0, site: int = 0, start: int = 0) -> tuple:
+    def forward(self, x: Any, rate: float, key: Any, layer: int = 0, site: int = 0, start: Any = 0) -> tuple:
         if not (0 < rate < 1 and self.can(x)):
             return self.reference.forward(x, rate, key, layer, site, start)
         cache = Kept(rate, key, layer, site, start)
@@ -29,8 +29,15 @@ class Dropout(KernelOperation):
     def dropped(self, x: Any, place: Kept) -> Any:
         rate, key, layer, site, start = place
         x, y = contiguous(x), self.launch.empty(x, x.shape)
-        words = (start + x.size + 3) // 4 - start // 4       # blocks of four
+        words = (x.size + 6) // 4                # blocks of four, wherever in its block the first number stands
         self.launch("dropout.cu", "dropout", x.dtype, grid=blocks_for(words, THREADS), block=THREADS, x=x.reshape(-1), y=y.reshape(-1),
-                    start=start, key_low=key & LOW, key_high=key >> 32 & LOW, layer=layer, site=site,
+                    **number("key", key, "uint64"), **number("start", start, "int64"), layer=layer, site=site,
                     threshold=round(rate * 2**32), scale=1 / (1 - rate))
         return y
+
+
+def number(name: str, value: Any, dtype: str) -> dict[str, Any]:
+    """The kernel's two parameters for a number: by value, or where it lies on the device."""
+    if isinstance(value, Integral):
+        return {name: int(value) & 2**64 - 1, f"{name}_at": None}
+    return {name: 0, f"{name}_at": contiguous(value.reshape(1), dtype)}

@@ -77,7 +77,7 @@ def seen_by(allocations):
 @pytest.fixture
 def on_the_stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", standin)
-    monkeypatch.setattr(transformer, "_array_module", lambda device: standin if device == "cuda" else np)
+    monkeypatch.setattr(transformer, "array_module", lambda device: standin if device == "cuda" else np)
 
 
 @pytest.fixture

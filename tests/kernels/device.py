@@ -136,6 +136,6 @@ else:
     cupy.special_functions().__enter__()
     BACKEND, to_numpy = GPU._replace(arrays="standin"), cupy.to_numpy
     TABLE = table(BACKEND)
-    view = lambda memory, at, x: cupy.ndarray(np.ndarray(x.shape, x.dtype, memory._values, at, x.strides))       # noqa: E731
+    view = lambda memory, at, x: cupy.ndarray(x.shape, x.dtype, memory.data + at, x.strides)                     # noqa: E731
 if DEVICE != "emulator":
     KERNELS = carried(TABLE)

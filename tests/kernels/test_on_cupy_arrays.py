@@ -18,6 +18,8 @@ from watched import everywhere  # noqa: E402
 from minillm.arrays import bfloat16  # noqa: E402
 from minillm.kernels import EMULATED, OPERATIONS, UPDATES, emulator, table  # noqa: E402
 from minillm.kernels.launcher import GPU  # noqa: E402
+from minillm.model import Config, Transformer, transformer  # noqa: E402
+from minillm.ops import REFERENCE  # noqa: E402
 
 CUDA = table(GPU._replace(arrays="standin"))
 FLOAT = np.dtype("float32")
@@ -121,6 +123,23 @@ def test_a_judged_step_waits_for_nothing(dtype):
 def test_the_norm_that_clips_is_waited_for_and_nothing_else():
     with pytest.raises(standin.HostSynchronisation, match="float"):
         CUDA.clip(lift(state()[0]), 1.0)
+
+
+@pytest.mark.parametrize("ops", [CUDA, REFERENCE], ids=["kernels", "array code"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_models_dropout_may_have_its_key_and_its_first_row_in_device_memory(ops, recompute, monkeypatch):
+    monkeypatch.setattr(transformer, "_array_module", lambda device: standin if device == "cuda" else np)
+    config = Config(vocab_size=11, d_model=16, num_layers=1, num_heads=2, d_ff=8, max_seq_len=5, dropout=0.4)
+    model, tokens = Transformer(config, device="cuda", ops=ops), standin.asarray(np.arange(10).reshape(2, 5))
+
+    def run(key, row):
+        loss, cache = model.loss_of(tokens, tokens, None, model.params, 10.0, key, row, recompute)
+        return standin.to_numpy(loss), standin.to_numpy(model.backward(cache).flat)
+
+    expected, others = run(7, 3), run(8, 3)
+    for shape in ((), (1,)):
+        mine = run(*(standin.asarray(np.full(shape, number, dtype)) for number, dtype in ((7, np.uint64), (3, np.int64))))
+        assert all(map(np.array_equal, mine, expected)) and not any(map(np.array_equal, mine, others))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernels import outside
 from kernels.cases import CASES
-from kernels.device import KERNELS, fresh, same_as_the_reference
+from kernels.device import DEVICE, KERNELS, fresh, same_as_the_reference
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
 from watched import everywhere
@@ -160,6 +160,18 @@ def test_dropout_is_numpys_bit_for_bit(n, start, key, layer, site, rate, wide):
     other, _ = REFERENCE.dropout.forward(x, rate, key, layer, site, start)
     assert mine.tobytes() == other.tobytes()
     assert KERNELS.dropout.backward(x, cache)[0].tobytes() == other.tobytes()
+    in_memory, cache = KERNELS.dropout.forward(x, rate, np.array([key], np.uint64), layer, site, np.array(start))
+    assert in_memory.tobytes() == KERNELS.dropout.backward(x, cache)[0].tobytes() == other.tobytes()
+
+
+def test_dropout_reads_key_and_place_when_it_runs():
+    """So that a graph of launches, made once, draws another mask when the numbers have changed."""
+    if DEVICE != "emulator":
+        pytest.skip("the tests' arrays are carried over at each call")
+    x, key, start = np.ones(100, np.float32), np.zeros(1, np.uint64), np.zeros((), np.int64)
+    _, cache = KERNELS.dropout.forward(x, 0.5, key, start=start)
+    for key[0], start[...] in ((0, 0), (1, 0), (1, 7)):
+        assert KERNELS.dropout.backward(x, cache)[0].tobytes() == REFERENCE.dropout.forward(x, 0.5, int(key[0]), start=int(start))[0].tobytes()
 
 
 @pytest.mark.parametrize("op, n", [("embedding", 1), ("learned_positions", 1), ("linear", 2)])

@@ -44,6 +44,16 @@ def test_a_slices_mask_is_the_slice_of_the_whole_mask(rate, key, start, cut):
     assert np.array_equal(dropout.forward(x.reshape(2, 3, 5), rate, key, 3, 1, start)[0].ravel(), whole)
 
 
+@settings(max_examples=40)
+@given(n=st.integers(1, 30), key=st.integers(0, 2**64 - 1), start=st.integers(0, 2**40), shape=st.sampled_from([(), (1,)]))
+def test_arrays_of_one_number_say_key_and_place_as_well_as_ints(n, key, start, shape):
+    x, arrays = np.ones(n), (np.full(shape, key, np.uint64), np.full(shape, start))
+    expected, _ = dropout.forward(x, 0.5, key, 3, 1, start)
+    y, cache = dropout.forward(x, 0.5, arrays[0], 3, 1, arrays[1])
+    assert np.array_equal(y, expected) and np.array_equal(dropout.backward(x, cache)[0], expected)
+    assert np.array_equal(dropout.forward(x, 0.5, arrays[0].view(np.int64), 3, 1, np.int64(start))[0], expected)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_the_share_that_is_dropped_is_the_rate_and_the_mean_stays(rate):
     n = 40_000

@@ -3,7 +3,8 @@
 //     keep_i = word_i ≥ threshold        y = x · keep · scale        threshold = rate · 2³²,  scale = 1 / (1 − rate)
 //
 // Number i of the whole batch uses word i mod 4 of Philox's block ⌊i/4⌋. A thread makes one block of words and serves its four numbers,
-// of which this array, beginning at number `start`, may hold fewer at its ends. Backward is the same with dy.
+// of which this array, beginning at number `start`, may hold fewer at its ends. Backward is the same with dy. The key and `start` come by
+// value, or from memory, where they may change while the launch stays the same.
 //
 //     reads x and writes y, each once: 8 bytes a number, or 4 in bfloat16
 //     grid: blocks of words / threads of a block, rounded up
@@ -27,9 +28,13 @@ __device__ __forceinline__ Words philox(unsigned c0, unsigned c1, unsigned c2, u
 extern "C" __global__ void dropout(
     const real* __restrict__ x,              // (n)
     real* __restrict__ y,                    // (n)
-    long long n, long long start, unsigned key_low, unsigned key_high, unsigned layer, unsigned site, unsigned long long threshold, float scale) {
+    const unsigned long long* __restrict__ key_at,   // (1) or null: instead of key
+    const long long* __restrict__ start_at,  // (1) or null: instead of start
+    long long n, long long start, unsigned long long key, unsigned layer, unsigned site, unsigned long long threshold, float scale) {
+    if (key_at) key = *key_at;
+    if (start_at) start = *start_at;
     long long block = start / 4 + (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    Words words = philox((unsigned)block, (unsigned)(block >> 32), layer, site, key_low, key_high);
+    Words words = philox((unsigned)block, (unsigned)(block >> 32), layer, site, (unsigned)key, (unsigned)(key >> 32));
     for (int j = 0; j < 4; j++) {
         long long i = 4 * block + j - start;
         if (i >= 0 && i < n) y[i] = (real)(words.w[j] >= threshold ? (float)x[i] * scale : 0.0f);
