@@ -215,7 +215,7 @@ def test_where_memory_runs_out_it_is_said_what_would_fit(gpu, monkeypatch):
 @ON_THE_STAND_IN
 def test_what_will_hardly_fit_is_said_before_it_begins(gpu, capsys):
     model = on("cuda", dropout=0.0)
-    gpu.cuda.heap.total = gpu.cuda.heap.used + 34_400_000
+    gpu.cuda.heap.total = gpu.cuda.heap.used + 34_800_000
     with pytest.raises(Crash):
         run(model, on_step=crash_at(1))
     assert "minillm: This run may not fit on the GPU. A step on 4 texts" in capsys.readouterr().err
