@@ -195,10 +195,9 @@ def test_a_weights_gradient_is_added_to_what_is_given(op, n, dtype):
 
 @pytest.mark.parametrize("op, kernel", [("embedding", "embedding_backward"), ("learned_positions", "sum_over_sequences")])
 def test_packs_are_added_only_to_a_gradient_that_begins_where_packs_do(op, kernel, monkeypatch):
-    """The emulator doesn't mind; a GPU would stop."""
-    packs, call = [], Launcher.__call__
-    monkeypatch.setattr(Launcher, "__call__", lambda self, file, name, *rest, **given: (packs.append((name, given.get("pack"))),
-                                                                                        call(self, file, name, *rest, **given)) and None)
+    """A GPU would stop, and so may this processor: so the launch is only looked at."""
+    packs = []
+    monkeypatch.setattr(Launcher, "__call__", lambda self, file, name, *rest, **given: packs.append((name, given.get("pack"))))
     case = next(case for case in CASES if case.op == op and case.name == "packs")
     y, cache = getattr(KERNELS, op).forward(*case.arrays(np.dtype("float32")), **case.options)
     for offset in (0, 1):
