@@ -40,5 +40,20 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine with a GPU: CuPy's module, on which Transformer(device="cuda") and kernels.CUDA work. It is the stand-in, on which the host
+    may wait (`with gpu.waiting(False): …` takes that back); or with MINILLM_TEST_DEVICE=cuda in the environment CuPy itself."""
+    cupy = pytest.importorskip("cupy", reason="the stand-in reads CuPy's names and signatures: pip install 'minillm[cuda]'")
+    if os.environ.get("MINILLM_TEST_DEVICE") == "cuda":
+        yield cupy
+        return
+    import standin
+    standin.reset()
+    with standin.in_place_of_cupy(monkeypatch), standin.waiting():
+        yield standin
+    standin.reset()
+
+
 def pytest_terminal_summary(terminalreporter):
     mutation.summarize(terminalreporter)

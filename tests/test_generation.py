@@ -521,15 +521,15 @@ def test_stream_takes_one_prompt():
 
 def test_the_command_line_streams_the_prompt_and_what_follows_it(monkeypatch, capsys):
     opened = []
-    monkeypatch.setattr(minillm, "load", lambda run: opened.append(run) or chain(*(bytes([byte]) for byte in b"abcdefgh")), raising=False)
+    monkeypatch.setattr(minillm, "load", lambda run, **placed: opened.append((run, placed)) or chain(*(bytes([byte]) for byte in b"abcdefgh")), raising=False)
     assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--max-new-tokens", "4"]) == 0
     assert capsys.readouterr().out == "abcdef\n"
     assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--stop", "f", "zz"]) == 0
     assert capsys.readouterr().out == "abcde\n"
-    assert opened == ["RUN", "RUN"]
+    assert opened == [("RUN", {"device": "cpu", "dtype": "float32"})] * 2
 
 
 def test_a_model_without_a_tokenizer_is_said_to_lack_it(monkeypatch):
-    monkeypatch.setattr(minillm, "load", lambda run: (model(), None), raising=False)
+    monkeypatch.setattr(minillm, "load", lambda run, **placed: (model(), None), raising=False)
     with pytest.raises(ValueError, match="RUN holds a model without a tokenizer"):
         cli.run(["generate", "RUN", "--prompt", "ab"])

@@ -4,10 +4,12 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from tyro.conf import Positional
 
+from minillm import gpu
 from minillm.cli import evaluate, exercises, flops, grade, lessons, memory, profile, tokenizer
 
 SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
@@ -40,7 +42,7 @@ def demo(out: Path = Path("runs/demo"), resume: bool = False) -> int:
 
 def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, temperature: float = 1.0, top_k: int | None = None,
              top_p: float | None = None, min_p: float | None = None, repetition_penalty: float | None = None, stop: tuple[str, ...] = (),
-             seed: int = 0) -> int:
+             seed: int = 0, device: Literal["cpu", "cuda"] = "cpu", precision: Literal["fp32", "tf32", "bf16"] | None = None) -> int:
     """Let a model write: the text appears as it is written.
 
     Args:
@@ -54,10 +56,13 @@ def generate(run: Positional[str], prompt: str = "", max_new_tokens: int = 256, 
         repetition_penalty: above 1, make tokens that the text already holds less likely
         stop: strings that end the text
         seed: another seed, another text
+        device: cpu, or cuda for an NVIDIA GPU
+        precision: what is computed in: on a GPU bf16 unless it is too old, tf32 or fp32; on the CPU fp32
     """
     import minillm
     from minillm.generation import stream_text
-    model, tokenizer = minillm.load(run)
+    from minillm.model.precision import placed
+    model, tokenizer = minillm.load(run, **placed(device, precision))
     if tokenizer is None:
         raise ValueError(f"{run} holds a model without a tokenizer, so it can't read a prompt or write text. Save the two together: "
                          "minillm.save(folder, model, tokenizer).")
@@ -112,11 +117,12 @@ COMMANDS = Group(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits: 0 when it worked, 1 when its input was at fault, 2 for a wrong flag, 70 for a bug of ours."""
+    """Runs one command and exits: 0 when it worked, 1 when its input or the machine was at fault, 2 for a wrong flag, 70 for a bug of ours."""
     if os.environ.get("MINILLM_DEBUG"):
         sys.exit(run(arguments))
     try:
-        sys.exit(run(arguments))
+        with gpu.explained():
+            sys.exit(run(arguments))
     except KeyboardInterrupt:
         print("\nminillm: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
@@ -132,7 +138,13 @@ def main(arguments: list[str] | None = None) -> None:
         said = f" ({problem})" if str(problem) else ""
         print(f"minillm: there isn't enough memory{said}. Take a smaller model, or smaller batches.", file=sys.stderr)
         sys.exit(1)
+    except (gpu.Crash, gpu.Bug) as problem:
+        print(f"minillm: {problem}", file=sys.stderr)
+        sys.exit(70)
     except Exception as bug:
+        if isinstance(bug, ModuleNotFoundError) and bug.name and not bug.name.startswith("minillm"):
+            print(f"minillm: this needs the package {bug.name}, which isn't installed. `minillm doctor` says how to get it.", file=sys.stderr)
+            sys.exit(1)
         where = traceback.extract_tb(bug.__traceback__)[-1]
         print(f"minillm: a bug of ours: {type(bug).__name__}: {bug} ({os.path.basename(where.filename)}:{where.lineno}). "
               "MINILLM_DEBUG=1 in the environment shows where it came from.", file=sys.stderr)

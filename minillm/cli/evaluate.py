@@ -11,7 +11,7 @@ import tyro
 def evaluate(run: Annotated[str, tyro.conf.Positional], /, data: tuple[str, ...] = (), split: Literal["validation", "training", "all"] = "validation",
              validation: float = 0.1, separate: Literal["file", "blank-line", "endoftext"] = "file", documents: int | None = None,
              context: int | None = None, stride: int | None = None, tasks: bool = False, questions: int = 200, seed: int = 1, batch_size: int = 16,
-             json: bool = False) -> int:
+             json: bool = False, device: Literal["cpu", "cuda"] = "cpu", precision: Literal["fp32", "tf32", "bf16"] | None = None) -> int:
     """How well a model predicts a text, and whether it can answer questions about one.
 
     minillm evaluate RUN --data tales: loss, perplexity, bits per byte, and how far the loss is from the tales' known entropy
@@ -32,11 +32,14 @@ def evaluate(run: Annotated[str, tyro.conf.Positional], /, data: tuple[str, ...]
         seed: Which tales they come from; those to train on have seed 0.
         batch_size: Texts that are read together.
         json: Print everything as JSON.
+        device: cpu, or cuda for an NVIDIA GPU.
+        precision: What is computed in: on a GPU bf16 unless it is too old, tf32 or fp32; on the CPU fp32.
     """
     import minillm
     from minillm import evaluation
+    from minillm.model.precision import placed
     progress, found = sys.stderr.isatty(), {}
-    model, tokenizer = minillm.load(run)
+    model, tokenizer = minillm.load(run, **placed(device, precision))
     data = data or evaluation.own_tokens(run)
     if not data and not tasks:
         raise ValueError(f"{run} has no tokens of its own to be evaluated on: say --data DIR (a folder of token shards, or text), or --tasks.")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays import Float
 from ..model import Bigram
+from .on_gpu import GPUReader, on_kernels
 from .reader import BigramReader, Reader
 from .sampling import Sampler
 from .text import TextStream
@@ -84,7 +85,8 @@ class Writer:
         self.max_new_tokens, sampler = max_new_tokens, Sampler(**sampling)
         self.rows = [Row(prompt, sampler, np.random.default_rng([seed, i]), vocab_size, stop_ids,
                          None if tokenizer is None else TextStream(tokenizer, stop)) for i, prompt in enumerate(prompts)]
-        self.reader = (BigramReader if isinstance(model, Bigram) else Reader)(model, prompts, max_new_tokens)
+        kind = BigramReader if isinstance(model, Bigram) else GPUReader if on_kernels(model) else Reader
+        self.reader = kind(model, prompts, max_new_tokens)
 
     def steps(self) -> Iterator[list["Row"]]:
         """Adds a token to every text that has not ended; yields those rows, step by step."""

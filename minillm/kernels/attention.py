@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import Any, NamedTuple
 
+from ..arrays import xp
 from ..ops.attention import refuse
 from .decode import decode
 from .flash_attention import fits, flash_backward, flash_forward
@@ -18,15 +19,22 @@ class Kept(NamedTuple):
     y: Any
     lse: Any
     options: dict
+    num_keys: Any
 
 
 class Attention(KernelOperation):
     def forward(self, q: Any, k: Any, v: Any, causal: bool = True, window: int | None = None, documents: Any = None, mask: Any = None,
-                scale: float | None = None, block: int = 128, keep_probabilities: bool = False) -> tuple:
+                scale: float | None = None, block: int = 128, keep_probabilities: bool = False, num_keys: Any = None) -> tuple:
         """`block` is the reference's: the kernels have tiles of their own. To keep P for looking at is left to the reference, since not
-        to write P is what the kernels are for."""
+        to write P is what the kernels are for.
+
+        num_keys (b), ints: of row i there are only the first num_keys[i] keys yet, as in a cache with room for more. It says what a mask
+        could say, but for a single query what lies behind them costs nothing."""
         refuse(q.shape, k.shape, window, documents)
-        if keep_probabilities or not self.can(q, k, v):
+        on_kernels = not keep_probabilities and self.can(q, k, v)
+        if num_keys is not None and not (on_kernels and q.shape[1] == 1):
+            mask, num_keys = without_the_rest(mask, num_keys, q.shape[1], k.shape[1]), None
+        if not on_kernels:
             return self.reference.forward(q, k, v, causal, window, documents, mask, scale, block, keep_probabilities)
         (b, t, h, e), s, empty = q.shape, k.shape[1], self.launch.empty
         arrays = dict(q=contiguous(q), k=k, v=v, documents=contiguous(documents, "int64"), mask=contiguous(mask))
@@ -35,19 +43,23 @@ class Attention(KernelOperation):
                        scale=1 / sqrt(e) if scale is None else scale)
         y, lse = empty(q, q.shape), empty(q, (b, h, t), "float32")
         if t == 1:
-            decode(self.launch, y, lse, **arrays, **options)
-            return y, Kept(arrays, y, lse, options)
+            num_keys = contiguous(num_keys, "int64")
+            decode(self.launch, y, lse, num_keys=num_keys, **arrays, **options)
+            return y, Kept(arrays, y, lse, options, num_keys)
         arrays |= dict(k=contiguous(k), v=contiguous(v))
         if fits(self.launch, *(arrays[name] for name in "qkv")):
             flash_forward(self.launch, y=y, lse=lse, **arrays, **options)
         else:
             self.run("attention_forward", (blocks_for(t, TILE), h, b), **arrays, **options, y=y, lse=lse)
-        return y, Kept(arrays, y, lse, options)
+        return y, Kept(arrays, y, lse, options, None)
 
     def backward(self, dy: Any, cache: Any) -> tuple:
         if not isinstance(cache, Kept):
             return self.reference.backward(dy, cache)
-        arrays, y, lse, options = cache
+        arrays, y, lse, options, num_keys = cache
+        if num_keys is not None:
+            mask = without_the_rest(arrays["mask"], num_keys, 1, arrays["k"].shape[1])
+            arrays, options = arrays | dict(mask=mask), options | dict(mask_b=mask.shape[0], mask_h=mask.shape[1])
         (b, t, h, _), (_, s, heads, _), empty = y.shape, arrays["k"].shape, self.launch.empty
         dy = contiguous(dy, y.dtype)
         d, dq, dk, dv = empty(y, lse.shape, "float32"), *(empty(y, arrays[name].shape) for name in "qkv")
@@ -71,3 +83,10 @@ class Attention(KernelOperation):
 
     def define(self, q: Any) -> dict[str, int]:
         return {"TILE": TILE, "HEAD": blocks_for(q.shape[-1], TILE) * TILE}
+
+
+def without_the_rest(mask: Any, num_keys: Any, t: int, s: int) -> Any:
+    """The mask (b, 1 or h, t, s) that also hides all but the first num_keys[i] keys of row i."""
+    np = xp(num_keys)
+    there = (np.arange(s) < num_keys[:, None])[:, None, None]
+    return contiguous(np.broadcast_to(there, (len(num_keys), 1, t, s)) if mask is None else mask & there)

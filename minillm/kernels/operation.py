@@ -50,3 +50,8 @@ def contiguous(x: Any, dtype: Any = None) -> Any:
 def blocks_for(items: int, of_block: int) -> int:
     """How many blocks it takes."""
     return -(-items // of_block)
+
+
+def power_of_two(n: int) -> int:
+    """The next one, or n itself if it is one."""
+    return 1 << (n - 1).bit_length()

@@ -8,7 +8,7 @@ from ..arrays import rows_of, xp
 from ..ops.learned_positions import refuse_too_long
 from ..ops.sinusoidal import waves
 from .embedding import add_rows_at, can_add_to
-from .operation import KernelOperation, blocks_for, contiguous
+from .operation import KernelOperation, blocks_for, contiguous, power_of_two
 
 THREADS = 256
 
@@ -56,10 +56,11 @@ class LearnedPositions(Positions):
         self.launch("positions.cu", "sum_over_sequences", dy.dtype, grid=blocks_for(dw.size // pack, THREADS), block=THREADS, pack=pack, dy=dy, dw=dw)
 
 
-@functools.lru_cache(maxsize=8)
-def table(np: Any, device: int, t: int, d: int, theta: float) -> Any:
-    """The waves at positions 0 … t − 1: the same in every step, so made once. (`device`: the number of the GPU that they are on.)"""
-    return waves(np.arange(t), d, theta).astype("float32")
+@functools.cache
+def table(np: Any, device: int, length: int, d: int, theta: float) -> Any:
+    """The waves at positions 0 … length − 1: the same in every step, so made once, and kept for good, as rope.py's. (`device`: the number of
+    the GPU that they are on.)"""
+    return waves(np.arange(length), d, theta).astype("float32")
 
 
 class Sinusoidal(Positions):
@@ -67,7 +68,7 @@ class Sinusoidal(Positions):
         if not self.can(x):
             return self.reference.forward(x, positions, theta)
         (_, t, d), device = x.shape, getattr(getattr(x, "device", None), "id", 0)
-        w = table(xp(x), device, t, d, theta) if positions is None else rows_of(waves(positions, d, theta)).astype("float32")
+        w = table(xp(x), device, power_of_two(t), d, theta)[:t] if positions is None else rows_of(waves(positions, d, theta)).astype("float32")
         return self.add("add_waves", x, w), ()
 
     def backward(self, dy: Any, cache: tuple) -> tuple:

@@ -28,6 +28,7 @@ class Context(NamedTuple):
     first_row: Any = 0                          # which row of the whole batch is our first; an int, or an array of one
     positions: Int[Any, "t"] | Int[Any, "b t"] | None = None    # where the tokens stand; 0, 1, 2, … unless given
     past: Any = None                            # in generation: the keys and values of earlier tokens (generation/cache.py); forward only
+    num_keys: Int[Any, "b"] | None = None       # how many of them there are, where `past` has room for more; only kernels are told
 
 
 class Branches:
@@ -45,11 +46,11 @@ class Branches:
         if config.positions == "rope":
             q, cache["query_rope"] = self.rope(q, context.positions)
             k, cache["key_rope"] = self.rope(k, context.positions)
-        mask = None
+        mask, told = None, {} if context.num_keys is None else {"num_keys": context.num_keys}
         if context.past is not None:
             k, v, mask = context.past.extend(self.number, k, v)     # all keys so far; mask: which of them aren't padding
         a, cache["attention"] = self.ops.attention.forward(
-            q, k, v, causal=True, window=config.sliding_window, documents=context.documents, mask=mask)
+            q, k, v, causal=True, window=config.sliding_window, documents=context.documents, mask=mask, **told)
         y, cache["attention_output"] = self.linear("attention_output", a.reshape(b, t, -1), params)
         return y, cache
 

@@ -49,13 +49,16 @@ class Llama3Scaling(NamedTuple):
         return f * (kept + (1 - kept) / self.factor)
 
 
+def frequencies(np: Any, e: int, theta: float, scaling: LinearScaling | Llama3Scaling | None) -> Float[Any, "pairs"]:
+    """How fast each pair turns, in an array of the module `np`."""
+    f = theta ** (np.arange(e // 2, dtype="float64") * (-2 / e))
+    return f if scaling is None else scaling.slowed(f)
+
+
 def cos_and_sin(positions: Int[Any, "*b t"], e: int, theta: float, scaling: LinearScaling | Llama3Scaling | None, dtype: Any
                 ) -> tuple[Float[Any, "*b t 1 pairs"], Float[Any, "*b t 1 pairs"]]:
     """Made in float64: at position 100,000 a float32 angle is already wrong in its third decimal."""
-    f = theta ** (xp(positions).arange(e // 2, dtype="float64") * (-2 / e))
-    if scaling is not None:
-        f = scaling.slowed(f)
-    a = positions[..., None, None] * f
+    a = positions[..., None, None] * frequencies(xp(positions), e, theta, scaling)
     return xp(a).cos(a).astype(dtype), xp(a).sin(a).astype(dtype)
 
 

@@ -59,8 +59,10 @@ class GPUSteps:
     def running(self) -> Iterator[None]:
         self.xp.cuda.get_current_stream().synchronize()  # the new stream doesn't wait for what was begun on another
         with self.stream, self.batches:
-            yield
-            self.stream.synchronize()
+            try:
+                yield
+            finally:
+                self.stream.synchronize()                # what is still under way reads and writes arrays of ours
 
     def start(self, step: int) -> None:
         try:

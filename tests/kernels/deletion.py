@@ -21,7 +21,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from kernels import outside
+from kernels import growing, outside
 from kernels.cases import CASES, TENSOR_CORES
 from kernels.memory import embedded, poisoned_outputs
 from ops.test_every_op import PRECISIONS, assert_close
@@ -170,7 +170,7 @@ def exercise(file, kernels):
         for case in TENSOR_CORES:
             exercise_operation(kernels.attention, case, bfloat16)
         return
-    for check in outside.OF_FILE.get(file, []):
+    for check in outside.OF_FILE.get(file, []) + growing.OF_FILE.get(file, []):
         with poisoned_outputs():
             check(kernels, np.dtype("float32"))
     for case in CASES:

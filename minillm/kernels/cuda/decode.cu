@@ -8,7 +8,8 @@
 // So a block looks at blockDim.x / LANES keys at a time. Each such slot keeps a running top, total and sum (as cuda/attention.cu explains),
 // which are merged at the end. The order of all additions is fixed.
 //
-// Keys and values may be any view whose channels lie side by side: a cache is not copied to be read.
+// Keys and values may be any view whose channels lie side by side: a cache is not copied to be read. Nor need it be full: num_keys says in
+// device memory how many of a row's keys there are yet. A block whose part lies behind them returns at once, with a total of 0 and no sum.
 //
 //     PACKS      packs of a head that a thread holds: e / PACK / LANES, rounded up
 //     reads k and v once (once for every GROUP heads of a group), 4 bytes a number or 2 in bfloat16; writes h · e floats for each part, and reads
@@ -46,6 +47,7 @@ extern "C" __global__ void __launch_bounds__(MOST_SLOTS * LANES) decode_parts(
     const real* __restrict__ v,                  // (b, s, heads, e) strided
     const long long* __restrict__ documents,     // (b, s) or null
     const bool* __restrict__ mask,               // (mask_b, mask_h, 1, s) or null
+    const long long* __restrict__ num_keys,      // (b) or null
     float* __restrict__ sums,                    // (b, h, parts, e)
     float* __restrict__ tops,                    // (b, h, parts)
     float* __restrict__ totals,                  // (b, h, parts)
@@ -58,14 +60,23 @@ extern "C" __global__ void __launch_bounds__(MOST_SLOTS * LANES) decode_parts(
     const real* k_head = k + b * k_b + key_head * k_heads;
     const real* v_head = v + b * v_b + key_head * v_heads;
 
+    Rules rules = rules_of(b, first_head, 1, s, causal, window, documents, mask, mask_b, mask_h);
+    int start = rules.first_key(0) + part * keys_of_part, end = min(start + keys_of_part, rules.end_of_keys(0));
+    if (num_keys) end = (int)min((long long)end, num_keys[b]);
+    if (start >= end) {
+        for (int head = first_head + threadIdx.x; head < end_of_heads; head += blockDim.x) {
+            tops[((size_t)b * h + head) * parts + part] = LOWEST;
+            totals[((size_t)b * h + head) * parts + part] = 0;
+        }
+        return;
+    }
+
     float queries[GROUP][PACKS][PACK], mine[GROUP][PACKS][PACK] = {}, top[GROUP], total[GROUP];
     for (int g = 0; g < GROUP; g++) {
         load(queries[g], q + ((size_t)b * h + min(first_head + g, end_of_heads - 1)) * e, e);
         top[g] = LOWEST;
         total[g] = 0;
     }
-    Rules rules = rules_of(b, first_head, 1, s, causal, window, documents, mask, mask_b, mask_h);
-    int start = rules.first_key(0) + part * keys_of_part, end = min(start + keys_of_part, rules.end_of_keys(0));
     for (int at = start; at < end; at += slots) {                        // all threads together: they meet in shuffles
         int j = min(at + slot, end - 1);
         float key[PACKS][PACK], value[PACKS][PACK];
@@ -128,7 +139,10 @@ extern "C" __global__ void decode_whole(
     bool sees_any = total != 0;                  // NaN is something, too
     for (int c = lane; c < e; c += 32) {
         float sum = 0;
-        for (int i = 0; i < parts; i++) sum += sums[((size_t)row * parts + i) * e + c] * expf(row_tops[i] - top);
+        for (int i = 0; i < parts; i++) {
+            if (row_totals[i] == 0) continue;                            // it saw nothing, and may have left no sum
+            sum += sums[((size_t)row * parts + i) * e + c] * expf(row_tops[i] - top);
+        }
         y[(size_t)row * e + c] = (real)(sees_any ? sum / total : 0.0f);
     }
     if (lane == 0) lse[row] = sees_any ? top + logf(total) : infinity();
