@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 from tyro.conf import Positional
 
+from minillm import gpu
 from minillm.cli import evaluate, exercises, flops, grade, lessons, memory, profile, tokenizer
 
 SIGNAL_CODES = {"SIGINT": 130, "SIGTERM": 143}   # what a shell expects of a program that a signal has stopped
@@ -116,11 +117,12 @@ COMMANDS = Group(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits: 0 when it worked, 1 when its input was at fault, 2 for a wrong flag, 70 for a bug of ours."""
+    """Runs one command and exits: 0 when it worked, 1 when its input or the machine was at fault, 2 for a wrong flag, 70 for a bug of ours."""
     if os.environ.get("MINILLM_DEBUG"):
         sys.exit(run(arguments))
     try:
-        sys.exit(run(arguments))
+        with gpu.explained():
+            sys.exit(run(arguments))
     except KeyboardInterrupt:
         print("\nminillm: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
@@ -136,7 +138,13 @@ def main(arguments: list[str] | None = None) -> None:
         said = f" ({problem})" if str(problem) else ""
         print(f"minillm: there isn't enough memory{said}. Take a smaller model, or smaller batches.", file=sys.stderr)
         sys.exit(1)
+    except (gpu.Crash, gpu.Bug) as problem:
+        print(f"minillm: {problem}", file=sys.stderr)
+        sys.exit(70)
     except Exception as bug:
+        if isinstance(bug, ModuleNotFoundError) and bug.name and not bug.name.startswith("minillm"):
+            print(f"minillm: this needs the package {bug.name}, which isn't installed. `minillm doctor` says how to get it.", file=sys.stderr)
+            sys.exit(1)
         where = traceback.extract_tb(bug.__traceback__)[-1]
         print(f"minillm: a bug of ours: {type(bug).__name__}: {bug} ({os.path.basename(where.filename)}:{where.lineno}). "
               "MINILLM_DEBUG=1 in the environment shows where it came from.", file=sys.stderr)

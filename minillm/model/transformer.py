@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .. import updates
+from .. import gpu, updates
 from ..arrays import Float, Int, in_turn, place
 from ..ops import REFERENCE, Ops
 from .block import block
@@ -235,14 +235,5 @@ def array_module(device: str) -> Any:
     if device == "cpu":
         return np
     if device == "cuda":
-        try:
-            import cupy
-        except ImportError:
-            raise ValueError('device = "cuda" needs CuPy: pip install "minillm[cuda]". `minillm doctor` says what is missing.') from None
-        try:
-            cupy.cuda.runtime.getDeviceCount()
-        except cupy.cuda.runtime.CUDARuntimeError as problem:
-            raise ValueError(f'device = "cuda" needs an NVIDIA GPU and its driver, and finds none ({problem}). '
-                             "`minillm doctor` says what is missing.") from None
-        return cupy
+        return gpu.array_module()
     raise ValueError(f'The device is "cpu" or "cuda", not {device!r}.')

@@ -163,9 +163,9 @@ def test_a_gpu_that_is_not_there_is_a_sentence(text, train, tmp_path, monkeypatc
         except cupy.cuda.runtime.CUDARuntimeError:
             pass
     said = train(*flags(text), "--device", "cuda", "--out", tmp_path / "run", code=1)
-    assert 'device = "cuda" needs' in said and "minillm doctor" in said
+    assert ("no NVIDIA driver" in said or "no GPU is visible" in said or "CuPy, which isn't installed" in said) and "minillm doctor" in said
     monkeypatch.setitem(sys.modules, "cupy", None)
-    assert "needs CuPy" in train(*flags(text), "--device", "cuda", "--out", tmp_path / "run", code=1)
+    assert "CuPy, which isn't installed" in train(*flags(text), "--device", "cuda", "--out", tmp_path / "run", code=1)
 
 
 def test_a_folder_that_can_not_be_written_to_is_told_before_anything_is_done(text, train, tmp_path):
