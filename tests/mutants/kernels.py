@@ -6,6 +6,7 @@ AGREES = OPERATIONS + "test_it_agrees_with_the_reference_in_float64_with_every_a
 SAID = LAUNCHER + "test_what_is_wrong_with_an_argument_is_said"
 SORTED = OPERATIONS + "test_ids_are_sorted_and_equal_ones_keep_their_order"
 ATTENTION = TESTS + "test_attention.py::"
+GROWING = TESTS + "test_kv_cache.py::test_it_is_right_amid_nan_with_every_access_checked"
 TENSOR_CORES = ATTENTION + "test_tensor_cores_agree_with_the_reference_in_float64_with_every_access_checked"
 
 
@@ -120,7 +121,7 @@ MUTANTS = [
         ("a mask's own heads are forgotten", "(1, 1) if mask is None else mask.shape[:2]", "(1, 1) if mask is None else (mask.shape[0], 1)", AGREES),
         ("the last keys get no gradient", '"attention_dkv", (blocks_for(s, TILE)', '"attention_dkv", (max(1, s // TILE)', AGREES),
         ("scores are divided by e", "1 / sqrt(e) if scale", "1 / e if scale", AGREES),
-        ("probabilities aren't kept for looking at", "if keep_probabilities or not self.can", "if not self.can",
+        ("probabilities aren't kept for looking at", "on_kernels = not keep_probabilities and self.can", "on_kernels = self.can",
          ATTENTION + "test_probabilities_to_look_at_come_from_the_reference_without_a_warning")),
     *of("flash_attention.py",
         ("heads of 24 go to the tensor cores", "q.shape[-1] % 16 == 0", "q.shape[-1] % 8 == 0", AGREES),
@@ -134,6 +135,19 @@ MUTANTS = [
          ATTENTION + "test_a_cache_is_read_where_it_lies"),
         ("the keys behind the last whole part are left out", 'max(1, blocks_for(min(s, given["window"]), KEYS_OF_PART))',
          'max(1, min(s, given["window"]) // KEYS_OF_PART)', OPERATIONS + "test_other_block_sizes_compute_the_same")),
+    *of("decode.py",
+        ("attention looks at keys that aren't there yet", "num_keys=num_keys, sums", "num_keys=None, sums", GROWING)),
+    *of("attention.py",
+        ("backward gives gradients to keys that aren't there", "if num_keys is not None:\n            mask =", "if False:\n            mask =",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards"),
+        ("several queries see keys that aren't there", "if num_keys is not None and not (on_kernels and q.shape[1] == 1):", "if False:",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards"),
+        ("a mask of one's own is forgotten", "if mask is None else mask & there", "if True else mask & there",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards")),
+    *of("kv_cache.py",
+        ("the last keys are not stored", "grid=blocks_for(k.size // pack, THREADS)", "grid=max(1, k.size // pack // THREADS)",
+         TESTS + "test_kv_cache.py::test_other_block_sizes_store_the_same"),
+        ("an unaligned cache is written in packs", "k, v, keys, values)\n", "k, v)\n", GROWING)),
     *of("cross_entropy.py",
         ("what is ignored counts", "np.maximum((targets != ignore).sum(), 1)", "np.maximum((targets == targets).sum(), 1)", AGREES),
         ("the upstream gradient is ignored", "factor=ratio(logits, dloss, n)", "factor=ratio(logits, 1.0, n)", AGREES),
