@@ -268,10 +268,15 @@ def in_turn(array: Any) -> contextlib.AbstractContextManager:
 
 @functools.cache
 def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
+    """None without threadpoolctl, as on a machine for GPU work where nothing can be installed."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
     return ThreadpoolController()
 
 
 def blas_threads(n: int) -> contextlib.AbstractContextManager:
-    """`with blas_threads(1): …` holds the matrix products inside to n threads each."""
-    return _blas().limit(limits=n, user_api="blas")
+    """`with blas_threads(1): …` holds the matrix products inside to n threads each. Without threadpoolctl each takes as many as its library
+    likes: slower, and not wrong."""
+    return contextlib.nullcontext() if _blas() is None else _blas().limit(limits=n, user_api="blas")

@@ -105,7 +105,8 @@ _compiled = {}                                   # by table: its modules and ker
 
 @contextlib.contextmanager
 def in_place_of_cupy(monkeypatch):
-    """Inside, `import cupy` finds the stand-in, and the tables for a GPU take its arrays."""
+    """Inside, `import cupy` finds the stand-in, the tables for a GPU take its arrays, and their products are those of cuBLASLt's stand-in."""
+    import standin_cublaslt
     from minillm import kernels
     modules = {"cupy": sys.modules[__name__], "cupy.cuda": cuda}
     modules |= {f"cupy.cuda.{name}": getattr(cuda, name) for name in ("runtime", "memory", "stream", "graph")}
@@ -118,7 +119,8 @@ def in_place_of_cupy(monkeypatch):
             monkeypatch.setattr(launch, "backend", launch.backend._replace(arrays=__name__))
             monkeypatch.setattr(launch, "modules", kept[0])
             monkeypatch.setattr(launch, "kernels", kept[1])
-    with special_functions():
+            monkeypatch.setattr(launch, "product", launch.backend.product(launch.product.tf32))
+    with special_functions(), standin_cublaslt.installed():
         yield
 
 

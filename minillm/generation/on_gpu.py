@@ -104,13 +104,13 @@ class GPUReader(Reader):
 
     def read(self) -> Float[Any, "b v"]:
         """Reads the texts from their beginnings."""
-        lengths, xp = list(map(len, self.texts)), self.model.xp
+        lengths, model, xp = list(map(len, self.texts)), self.model, self.model.xp
         longest = max(lengths)
         tokens = xp.asarray([text + [0] * (longest - len(text)) for text in self.texts])
-        n, _ = self.model.read(tokens, self.params, self.cache.begin_texts(lengths), keep="nothing")
+        n, _ = model.read(tokens, self.params, self.cache.begin_texts(lengths), keep="nothing")
         last = xp.asarray([row * longest + length - 1 for row, length in enumerate(lengths)])
-        n, _ = self.model.ops.embedding.forward(last, rows_of(n))       # a look-up, here of each text's last vector
-        self.logits.there[...] = of_last(self.model, self.params, n)
+        n, _ = model.ops.embedding.forward(last, rows_of(n))             # a look-up, here of each text's last vector
+        self.logits.there[...] = of_last(model, self.params, n)
         return self.logits.fetch()
 
     def next_logits(self, tokens: Sequence[Sequence[int]]) -> Float[Any, "b v"]:

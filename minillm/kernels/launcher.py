@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import bfloat16
+from .products import by_array_code, multiply
+from .products.gpu import OnGPU
 from .source import source
 
 
@@ -34,6 +36,7 @@ class Backend(NamedTuple):
     arrays: str                                  # whose arrays it takes: the name of their module
     raw_module: Callable                         # code, options → an object with get_function, as cupy.RawModule
     address: Callable[[Any], int]                # where an array begins
+    product: Callable[[bool], Callable]          # may float32 be multiplied as TF32? → what multiplies matrices (products/)
 
 
 def _emulated(code: str, options: tuple) -> Any:
@@ -46,8 +49,8 @@ def _compiled_by_cupy(code: str, options: tuple) -> Any:
     return cupy.RawModule(code=code, options=options)
 
 
-EMULATOR = Backend("EMULATED", "numpy", _emulated, lambda x: x.ctypes.data)
-GPU = Backend("CUDA", "cupy", _compiled_by_cupy, lambda x: x.data.ptr)
+EMULATOR = Backend("EMULATED", "numpy", _emulated, lambda x: x.ctypes.data, lambda tf32: by_array_code)
+GPU = Backend("CUDA", "cupy", _compiled_by_cupy, lambda x: x.data.ptr, OnGPU)
 
 # The types of C in a kernel's parameters. `real` is what the file is compiled for.
 TYPES = {"float": np.dtype("float32"), "double": np.dtype("float64"), "int": np.dtype("int32"), "unsigned": np.dtype("uint32"),
@@ -89,8 +92,8 @@ def _parameters_of_line(file: str, kernel: str, line: str) -> list[Parameter]:
 
 
 class Launcher:
-    def __init__(self, backend: Backend):
-        self.backend, self.modules, self.kernels = backend, {}, {}
+    def __init__(self, backend: Backend, tf32: bool = False):
+        self.backend, self.modules, self.kernels, self.product = backend, {}, {}, backend.product(tf32)
 
     def __call__(self, file: str, kernel: str, dtype: Any, grid: int | tuple, block: int | tuple, shared: int = 0, pack: int = 1,
                  define: dict[str, Any] | None = None, **arguments: Any) -> None:
@@ -174,6 +177,11 @@ class Launcher:
         """Whether x, and each row of a view, begins at an address that is a multiple of so many bytes."""
         steps = () if x.flags.c_contiguous else (stride for stride, n in zip(x.strides[:-1], x.shape) if n > 1)
         return self.backend.address(x) % of == 0 and all(step % of == 0 for step in steps)
+
+    def multiply(self, a: Any, b: Any, into: Any = None, dtype: Any = None, bias: Any = None) -> Any:
+        """a (…, m, k) @ b (…, k, n) + bias (n), summed in float32: in a's dtype or the one that is asked for; or added to `into`, which is
+        returned. Transposed views are read, and added to, where they lie."""
+        return multiply(self, a, b, into, dtype, bias)
 
     def empty(self, like: Any, shape: tuple, dtype: Any = None) -> Any:
         """Memory for a result, beside the array `like`."""

@@ -95,7 +95,18 @@ def test_what_is_printed_can_be_read(place, capsys):
     assert "tokens (validation)" in run(capsys, place / "run" / "checkpoints" / "step-00000007"), "a checkpoint finds the tokens of its run"
 
 
+def test_a_gpu_finds_what_the_cpu_finds(place, capsys, gpu):
+    words = [place / "run", "--documents", "4", "--tasks", "--questions", "3", "--json"]
+    expected, *found = (json.loads(run(capsys, *words, *more)) for more in ([], ["--device", "cuda", "--precision", "fp32"], ["--device", "cuda"]))
+    for each, tolerance in zip(found, (1e-5, 2e-2), strict=True):
+        for name in ("loss", "perplexity", "bits_per_byte"):
+            assert isclose(each[name], expected[name], rel_tol=tolerance)
+        assert each["tokens"] == expected["tokens"] and each["gap"]["documents"] == expected["gap"]["documents"]
+    assert found[0]["tasks"]["accuracy"] == expected["tasks"]["accuracy"] and found[0] != found[1]
+
+
 @pytest.mark.parametrize(("words", "sentence"), [
+    (["run", "--precision", "bf16"], "bf16 is for a GPU"),
     (["bare", "--data", "text.txt"], "without a tokenizer, so it can't be said how many bytes"),
     (["bare", "--tasks"], "without a tokenizer, so it can't read questions"),
     (["bare"], "no tokens of its own"),

@@ -9,6 +9,7 @@ stand-in for CuPy: so these lines are tested where there is no GPU.
 TABLE is the table itself; KERNELS has the same operations and updates for NumPy's arrays.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -132,8 +133,11 @@ elif DEVICE == "cuda":
     view = lambda memory, at, x: cupy.ndarray(x.shape, x.dtype, memory.data + at, x.strides)                     # noqa: E731
 else:
     import standin as cupy
+    import standin_cublaslt
     sys.modules["cupy"] = cupy
-    cupy.special_functions().__enter__()
+    INSTALLED = contextlib.ExitStack()           # for good
+    INSTALLED.enter_context(cupy.special_functions())
+    INSTALLED.enter_context(standin_cublaslt.installed())
     BACKEND, to_numpy = GPU._replace(arrays="standin"), cupy.to_numpy
     TABLE = table(BACKEND)
     view = lambda memory, at, x: cupy.ndarray(x.shape, x.dtype, memory.data + at, x.strides)                     # noqa: E731

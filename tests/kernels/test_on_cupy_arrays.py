@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("cupy", reason="the stand-in reads CuPy's names and signatures: pip install 'minillm[cuda]'")
 import standin  # noqa: E402
+import standin_cublaslt  # noqa: E402
 from kernels.cases import CASES  # noqa: E402
 from watched import everywhere  # noqa: E402
 
@@ -29,7 +30,7 @@ EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.fixture(autouse=True)
 def cupy_is_the_stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", standin)
-    with standin.special_functions(), warnings.catch_warnings(), emulator.settings(checked=True):
+    with standin.special_functions(), standin_cublaslt.installed(), warnings.catch_warnings(), emulator.settings(checked=True):
         warnings.simplefilter("error")
         yield
 
@@ -146,7 +147,7 @@ def test_a_models_dropout_may_have_its_key_and_its_first_row_in_device_memory(op
 def test_the_tests_for_a_gpu_can_be_run():
     """All of them, carried to the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
     environment = os.environ | {"MINILLM_TEST_DEVICE": "standin"}
-    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("device", "operations", "attention", "cross_entropy", "updates", "training")]
+    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("device", "operations", "products", "attention", "cross_entropy", "updates", "training")]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:]

@@ -1,16 +1,24 @@
 """Training on a GPU: the steps that the host doesn't wait for come to what the CPU's come to, and survive what those survive. On the
 stand-in for CuPy; with MINILLM_TEST_DEVICE=cuda on a card."""
 
+import os
+
 import numpy as np
 import pytest
-from training.test_loop import SETTINGS, Counting, Crash, crash_at, fresh
+from test_loop import Counting, Crash, crash_at, fresh
+from tiny_run import flags, written
 
 import minillm
 from minillm import Transformer
 from minillm.arrays import on_host
+from minillm.cost import fitting, mfu
 from minillm.training import TrainingProblem, checkpoint
 from minillm.training.metrics import read
 from minillm.training.on_gpu import GPUSteps
+
+SETTINGS = dict(steps=7, warmup_steps=2, evaluate_every=4, checkpoint_every=3, evaluate_batches=2, keep=2, seed=3)
+ON_THE_STAND_IN = pytest.mark.skipif(os.environ.get("MINILLM_TEST_DEVICE") == "cuda", reason="CuPy doesn't tell whether the host waits")
+slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)         # noqa: E731
 
 
 def on(device, dtype="float32", **changes):
@@ -40,9 +48,10 @@ class Packed(Counting):
         return tokens, np.where(np.arange(16) < ends, targets, -100), (np.arange(16) >= ends // 2).astype(np.int64) * np.ones((4, 1), np.int64)
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batches": 2}, {"recompute": True}, {"ema": 0.9}, {"label_smoothing": 0.1, "z_loss": 1e-3}], ids=str)
-@pytest.mark.parametrize("data", [Counting(), Packed()], ids=["whole rows", "packed rows"])
-def test_the_losses_are_those_of_the_cpu(gpu, tmp_path, changes, data):
+@pytest.mark.parametrize("data, changes", [
+    (Packed(), {"micro_batches": 2, "ema": 0.9}), slow(Counting(), {}), slow(Counting(), {"micro_batches": 4}), slow(Packed(), {"recompute": True}),
+    slow(Packed(), {"label_smoothing": 0.1, "z_loss": 1e-3, "micro_batches": 2})], ids=str)
+def test_the_losses_are_those_of_the_cpu(gpu, tmp_path, data, changes):
     """With dropout: the masks too are the same, also of micro-batches."""
     here, there = on("cpu"), on("cuda")
     expected, result = (run(model, tmp_path / model.device, data=data, **changes) for model in (here, there))
@@ -92,13 +101,26 @@ def test_a_step_is_heard_of_one_later(gpu):
     assert heard == [[], [0], [1], [2], [3]]
 
 
+@ON_THE_STAND_IN
+@pytest.mark.parametrize("dtype", ["bfloat16", slow("float32")])
+def test_the_host_does_not_wait_inside_a_step_and_hears_of_it_while_the_next_one_runs(gpu, dtype):
+    model, settings = on("cuda", dtype), minillm.training.Settings(**SETTINGS | dict(micro_batches=2, ema=0.9))
+    steps = GPUSteps(model, Packed(), settings, minillm.training.steps.State(*(model.params.zeros().flat for _ in range(3))))
+    with steps.running(), gpu.watching() as seen:
+        for step in range(8):
+            with gpu.waiting(False):
+                steps.start(step)
+            steps.outcomes(wait=False)
+        waits = [one for one in seen if one.kind == "wait"]
+    assert len(waits) >= 3 and all(one.left for one in waits), "the GPU has nothing to do while the host waits"
+
+
 def test_after_a_few_steps_the_gpu_repeats_a_graph(gpu):
     steps, _ = started(on("cuda"), 6, micro_batches=2)
     assert steps.micro_batch.mode == steps.finish.mode == "graph", (steps.micro_batch.why, steps.finish.why)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("crash", [1, 2, 5, 11])
+@pytest.mark.parametrize("crash, dtype", [(4, "bfloat16"), slow(1, "float32"), slow(2, "bfloat16"), slow(6, "float32")])
 def test_a_run_that_crashed_and_was_resumed_ends_with_the_same_bits(gpu, tmp_path, crash, dtype):
     whole, resumed = on("cuda", dtype), on("cuda", dtype)
     expected = run(whole, tmp_path / "whole", ema=0.9)
@@ -109,10 +131,10 @@ def test_a_run_that_crashed_and_was_resumed_ends_with_the_same_bits(gpu, tmp_pat
     assert losses(tmp_path / "run") == losses(tmp_path / "whole") and result.best == expected.best
 
 
-@pytest.mark.parametrize("first, then", [("cpu", "cuda"), ("cuda", "cpu")])
+@pytest.mark.parametrize("first, then", [("cpu", "cuda"), slow("cuda", "cpu")])
 def test_a_run_goes_on_on_another_device(gpu, tmp_path, first, then):
     with pytest.raises(Crash):
-        run(on(first), tmp_path / "run", on_step=crash_at(7))
+        run(on(first), tmp_path / "run", on_step=crash_at(4))
     run(on(then), tmp_path / "run", resume=True)
     run(on("cpu"), tmp_path / "whole")
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(tmp_path / "whole"), rtol=2e-4)
@@ -136,7 +158,7 @@ class Poisoned(Counting):
         return tokens, targets, documents
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", slow("float32")])
 def test_a_step_that_is_not_finite_is_not_taken_nor_any_after_it(gpu, tmp_path, dtype, monkeypatch):
     monkeypatch.setattr(Transformer, "refuse", lambda *batch: None)          # so that the kernels see the target, and make NaN of it
     whole, model = on("cuda", dtype), on("cuda", dtype)
@@ -179,3 +201,41 @@ def test_a_batch_that_can_not_be_made_is_said_where_it_is_needed(gpu):
 
     with pytest.raises(OSError, match="the disk is gone"):
         run(on("cuda"), data=Broken())
+
+
+@ON_THE_STAND_IN
+def test_where_memory_runs_out_it_is_said_what_would_fit(gpu, monkeypatch):
+    monkeypatch.setattr(fitting, "before_training", lambda step, room: None)
+    model = on("cuda", dropout=0.0)
+    gpu.cuda.heap.total = gpu.cuda.heap.used + 200_000
+    with pytest.raises(TrainingProblem, match=r"In step 0 the GPU's memory ran out. A step on 4 texts of 16 tokens at a time \(fp32\) needs about"):
+        run(model)
+
+
+@ON_THE_STAND_IN
+def test_what_will_hardly_fit_is_said_before_it_begins(gpu, capsys):
+    model = on("cuda", dropout=0.0)
+    gpu.cuda.heap.total = gpu.cuda.heap.used + 34_800_000
+    with pytest.raises(Crash):
+        run(model, on_step=crash_at(1))
+    assert "minillm: This run may not fit on the GPU. A step on 4 texts" in capsys.readouterr().err
+    gpu.cuda.heap.total = gpu.cuda.heap.used + 100_000
+    with pytest.raises(ValueError, match="This run doesn't fit on the GPU"):
+        run(model)
+
+
+@pytest.mark.parametrize("precision", ["bf16", slow("fp32"), slow("tf32")])
+def test_the_command_trains_on_a_gpu_and_its_run_goes_on_anywhere(gpu, tmp_path, capsys, monkeypatch, precision):
+    from minillm.cli import run as command
+    monkeypatch.setitem(mfu.SIZE, "cuda", 64)
+    words = flags(written(tmp_path))
+    assert command(["train", *words, "--out", str(tmp_path / "run"), "--device", "cuda", "--precision", precision]) == 0
+    assert "After 8 steps: loss" in capsys.readouterr().out
+    assert command(["train", "--out", str(tmp_path / "run"), "--resume", "--steps", "8"]) == 0
+    assert command(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "run" / "tokens"), "--device", "cuda"]) == 0
+
+
+def test_a_precision_that_the_cpu_does_not_have_is_refused(tmp_path):
+    from minillm.cli import run as command
+    with pytest.raises(ValueError, match="bf16 is for a GPU; on the cpu a model computes in fp32"):
+        command(["train", *flags(written(tmp_path)), "--out", str(tmp_path / "run"), "--precision", "bf16"])

@@ -1,0 +1,13 @@
+"""The parts of benchmarks/gpu.py.
+
+    conductor.py    runs the parts one after another, each in a process of its own with its share of the time
+    child.py        such a process: it goes through the measurements of one part, and each is on the disk before the next begins
+    place.py        where a part runs: CuPy, PyTorch, the card; or in a rehearsal the stand-in for CuPy and PyTorch on the CPU
+    clock.py        seconds on the GPU, with turns
+    machine.py      part 1: the card, and what it reaches at best
+    kernels.py      part 2: every kernel beside PyTorch (cases.py, products.py)
+    training.py     part 3: tokens a second beside PyTorch (contenders.py; torch_models.py)
+    decoding.py     part 4: writing text
+    real_run.py     part 5: a model learns, beside the same on a CPU
+    report.py       the tables
+"""

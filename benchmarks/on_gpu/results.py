@@ -1,0 +1,40 @@
+"""What a part has found, a line of JSON for each measurement, on the disk before the next one begins.
+
+    {"name": …, "begun": seconds since 1970}      so that it is known what a process was doing when it died
+    {"name": …, figures}
+"""
+
+import json
+import time
+from pathlib import Path
+
+
+class Results:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def lines(self) -> list[dict]:
+        """Those that are whole."""
+        found = []
+        for line in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return found
+
+    def write(self, name: str, **figures) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"name": name, **figures}) + "\n")
+
+    def begin(self, name: str, limit: float) -> None:
+        self.write(name, begun=time.time(), limit=limit)
+
+    def finished(self) -> dict[str, dict]:
+        """{name: figures}, in the order in which they came."""
+        return {line["name"]: {key: value for key, value in line.items() if key != "name"} for line in self.lines() if "begun" not in line}
+
+    def running(self) -> dict | None:
+        """The line of the measurement that has begun and not ended."""
+        lines = self.lines()
+        return lines[-1] if lines and "begun" in lines[-1] else None
