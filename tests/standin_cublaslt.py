@@ -58,7 +58,7 @@ class NotTaken(Exception):
 class Functions:
     def __init__(self, real):
         self.real, self.searches, self.products, self.problem, self.refusing = real, [], [], None, lambda asked: 0
-        self.cublasLtCreate = self.guarded(CFUNCTYPE(c_int, POINTER(c_void_p)), self.create)
+        self.cublasLtCreate = self.guarded(CFUNCTYPE(c_int, POINTER(c_void_p)), lambda out: self.create(out))
         self.cublasLtMatmulAlgoGetHeuristic = self.guarded(
             CFUNCTYPE(c_int, *(c_void_p,) * 7, c_int, POINTER(cublaslt.Heuristic), POINTER(c_int)), self.search)
         self.cublasLtMatmul = self.guarded(CFUNCTYPE(c_int, *(c_void_p,) * 14, c_size_t, c_void_p), self.multiply)
@@ -98,7 +98,7 @@ class Functions:
         self.searches.append(asked)
         count[0] = 0
         if status := self.refusing(asked):
-            return status
+            return max(status, SUCCESS)          # -1: it succeeds, and found nothing
         check(asked)
         found[0].state, found[0].workspaceSize, count[0] = SUCCESS, asked.preference.workspace, 1
         found[0].algo.data[0] = len(self.searches)           # 0 is no algorithm

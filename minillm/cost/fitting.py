@@ -139,7 +139,7 @@ def smaller(step: Step, free: int) -> str:
     one = step._replace(micro_batches=step.b, recompute=True)
     stays = sum(size for part, size in one.parts().items() if part not in OF_A_MICRO_BATCH)
     if not one._replace(t=LENGTHS).fits(free):
-        return (f"No batch is small enough: the weights, their gradient and Adam's m and v alone take {gigabytes(stays)}. "
+        return (f"No batch is small enough: the weights, their gradient, Adam's m and v and the products' workspace alone take {gigabytes(stays)}. "
                 "Take a smaller model, or a GPU with more memory.")
     lengths = range(LENGTHS, step.t, LENGTHS)
     length = lengths[bisect_right(lengths, False, key=lambda t: not one._replace(t=t).fits(free)) - 1]

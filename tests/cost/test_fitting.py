@@ -81,7 +81,7 @@ def test_where_a_single_text_is_too_long_a_shorter_one_is_advised_that_fits():
 
 def test_where_the_weights_are_too_many_a_smaller_model_is_advised():
     said = what_fits(CONFIG, 4, 1024, "bf16", 2 * GB)
-    assert "No batch is small enough: the weights, their gradient and Adam's m and v alone take 2.3 GB. Take a smaller model" in said
+    assert "No batch is small enough: the weights, their gradient, Adam's m and v and the products' workspace alone take 2.3 GB. Take a smaller model" in said
 
 
 def test_what_should_have_fitted_is_said_to_be_so():
