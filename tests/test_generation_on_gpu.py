@@ -95,7 +95,9 @@ def test_and_so_on_a_gpu(name, gpu, unchecked):
 def test_past_its_context_every_row_forgets_at_its_own_time(changes, there, unchecked):
     m = model(max_seq_len=11, **changes)
     rows = texts(4, 11, 3, 7)
-    assert_rows_are_right(m, GPUReader(there(m), rows, room=17), rows, 17, 11)
+    reader = GPUReader(there(m), rows, room=17)
+    assert_rows_are_right(m, reader, rows, 17, 11)
+    assert there is emulated or reader.step.mode == "graph", f"replaying was not put to the test: {reader.step.why}"
 
 
 @given(st.data())
@@ -201,6 +203,21 @@ def test_every_token_makes_the_same_launches_on_arrays_of_the_same_shapes(change
     layers = m.config.num_layers
     assert sum(kernel == "store" for _, kernel, *_ in steps[0]) == sum(kernel == "decode_parts" for _, kernel, *_ in steps[0]) == layers
     assert [x.ctypes.data for x in (reader.cache.keys, reader.cache.values, reader.given.there, reader.logits.there)] == places
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("changes", [dict(num_kv_heads=2), dict(positions="learned", norm="layernorm", feed_forward="gelu"),
+                                     dict(positions="sinusoidal", norm_position="post", tied=True)], ids=str)
+def test_after_a_few_tokens_the_step_is_one_graph_and_the_host_does_no_more_than_launch_it(gpu, changes, dtype):
+    reader = GPUReader(on_card(model(**changes), dtype), texts(12, 3, 5), room=9)
+    reader.read()
+    for tokens in np.array(texts(13, 8, 8)).T.tolist():
+        reader.add(tokens)
+    assert reader.step.mode == "graph", reader.step.why
+    if hasattr(gpu, "watching"):                 # on the stand-in
+        with gpu.watching() as seen:
+            reader.add([1, 2])
+        assert [kind for kind, _, _ in seen] == ["copy in", "graph", "copy out", "wait"]
 
 
 def test_the_host_waits_once_a_token_and_for_the_logits_alone(gpu):
