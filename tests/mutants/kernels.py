@@ -4,6 +4,7 @@ HOME, TESTS = "minillm/kernels/", "tests/kernels/"
 OPERATIONS, LAUNCHER, EMULATOR, UPDATES = (TESTS + f"test_{name}.py::" for name in ("operations", "launcher", "emulator", "updates"))
 AGREES = OPERATIONS + "test_it_agrees_with_the_reference_in_float64_with_every_access_checked"
 SAID = LAUNCHER + "test_what_is_wrong_with_an_argument_is_said"
+SORTED = OPERATIONS + "test_ids_are_sorted_and_equal_ones_keep_their_order"
 ATTENTION = TESTS + "test_attention.py::"
 GROWING = TESTS + "test_kv_cache.py::test_it_is_right_amid_nan_with_every_access_checked"
 TENSOR_CORES = ATTENTION + "test_tensor_cores_agree_with_the_reference_in_float64_with_every_access_checked"
@@ -30,16 +31,23 @@ MUTANTS = [
         ("tables of all lengths are taken for one", "tables(*of_device, power_of_two(t), e, theta, scaling)", "tables(*of_device, 5, e, theta, scaling)", AGREES),
         ("angles of all scalings are taken for one", "speeds(*of_device, e, theta, scaling)", "speeds(*of_device, e, theta, None)", AGREES)),
     *of("embedding.py",
-        ("equal ids stand in any order", 'xp(dy).argsort(ids, kind="stable")', "xp(dy).lexsort((xp(dy).arange(ids.size)[::-1], ids))",
-         OPERATIONS + "test_a_row_of_an_embedding_sums_its_places_in_their_order"),
-        ("the rows aren't sorted with the ids", "sorted=ids[order], order=order.astype", "sorted=ids[order], order=xp(dy).sort(order).astype", AGREES),
+        ("what frequent ids leave is never added", '("embedding_rest", {})', "", AGREES),
+        ("the last places get no warp", "blocks_for(len(ids), RUN), launch.pack", "max(1, len(ids) // RUN), launch.pack", AGREES),
+        ("the last channels get no lane", "blocks_for(d // pack, 32)", "max(1, d // pack // 32)", AGREES),
+        ("an unaligned gradient is added in packs", "launch.pack(dy.dtype, dy.shape[1], dy, dw)", "launch.pack(dy.dtype, dy.shape[1], dy)",
+         OPERATIONS + "test_packs_are_added_only_to_a_gradient_that_begins_where_packs_do"),
         ("the gradient is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given")),
+    *of("sort.py",
+        ("the highest digit isn't looked at", "range(0, v.bit_length(), BITS)", "range(0, max(1, v.bit_length() - BITS), BITS)", SORTED),
+        ("each digit begins with the ids as they came", "ids=ids, order=order, counts", "ids=ids, order=None, counts", SORTED),
+        ("the last ids get no block", "blocks_for(n, CHUNK), {", "max(1, n // CHUNK), {", SORTED)),
     *of("positions.py",
+        ("all sequences give their gradient to the first one's place", "rows.reshape(len(dy), -1)", "rows.reshape(len(dy), -1)[:1]", AGREES),
         ("every text has the first row only", "x.shape[1] if positions is None else prod", "1 if positions is None else prod", AGREES),
         ("given positions are passed over", "positions=flat, places=places", "positions=None, places=places", AGREES),
-        ("the gradient of given positions goes to the first rows", "places = np.arange(dy.shape[1]) if positions is None else positions",
-         "places = np.arange(dy.shape[1])", AGREES),
+        ("the gradient of given positions goes to the first rows", "np.broadcast_to(positions, dy.shape[:2])",
+         "np.broadcast_to(np.arange(dy.shape[1]), dy.shape[:2])", AGREES),
         ("the gradient of positions is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given"),
         ("waves of all lengths are taken for one", "table(xp(x), device, power_of_two(t), d, theta)", "table(xp(x), device, 3, d, theta)", AGREES),
