@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: help demo learn lessons exercises test test-slow test-oracles test-gpu wheel-check bench doctor clean
+.PHONY: help demo learn lessons exercises test test-slow test-oracles test-gpu wheel-check bench bench-gpu doctor clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -49,6 +49,9 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python -m benchmarks.tokenizer --large 1000
 	$(BIN)/python -m benchmarks.emulator
 	$(BIN)/python -m benchmarks.grading
+
+bench-gpu: .venv/installed       ## everything there is to measure on an NVIDIA GPU, beside PyTorch (about 8 minutes)
+	$(BIN)/python benchmarks/gpu.py
 
 lessons: .venv/installed         ## build the notebooks of the lessons that have changed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'

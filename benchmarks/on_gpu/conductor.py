@@ -25,6 +25,11 @@ MOST_DEATHS = 6     # of a part's processes; then the part is given up
 class Part(NamedTuple):
     name: str
     seconds: float      # its share; of the last one, the least
+    folder: str = "benchmarks.on_gpu"
+
+    @property
+    def module(self) -> str:
+        return f"{self.folder}.{self.name}"
 
 
 PARTS = [Part("machine", 45), Part("kernels", 110), Part("training", 190), Part("decoding", 50), Part("real_run", 45)]
@@ -40,14 +45,14 @@ def conduct(out: Path, minutes: float, rehearsal: bool, only: list[str], after: 
         seconds = max(scale * part.seconds, total - later - (time.monotonic() - began))
         print(f"{part.name}: up to {seconds:.0f} s", file=sys.stderr, flush=True)
         try:
-            run(part.name, out, seconds, rehearsal)
+            run(part, out, seconds, rehearsal)
         finally:
             after()
 
 
-def run(part: str, out: Path, seconds: float, rehearsal: bool) -> None:
+def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
     """One part, in as many processes as it takes."""
-    results, end = Results(out / f"{part}.jsonl"), time.monotonic() + seconds
+    results, end = Results(out / f"{part.name}.jsonl"), time.monotonic() + seconds
     for _ in range(MOST_DEATHS):
         left = end - time.monotonic()
         if left < 3:
@@ -58,17 +63,17 @@ def run(part: str, out: Path, seconds: float, rehearsal: bool) -> None:
         if (running := results.running()) is not None:
             results.write(running["name"], failed=f"its process ended: {code}")
         elif code != BROKEN:
-            results.write("this part", failed=f"its process ended: {code}; see {part}.log")
+            results.write("this part", failed=f"its process ended: {code}; see {part.name}.log")
             return
-    results.write("this part", failed=f"given up after {MOST_DEATHS} processes; see {part}.log")
+    results.write("this part", failed=f"given up after {MOST_DEATHS} processes; see {part.name}.log")
 
 
-def watched(part: str, out: Path, seconds: float, results: Results, rehearsal: bool) -> int | str:
+def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: bool) -> int | str:
     """0, or an exit status, or in words why it was ended."""
-    command = [sys.executable, "-m", "benchmarks.on_gpu.child", part, str(out), f"{seconds:.1f}", *["--rehearse"] * rehearsal]
+    command = [sys.executable, "-m", "benchmarks.on_gpu.child", part.module, str(out), f"{seconds:.1f}", *["--rehearse"] * rehearsal]
     end = time.monotonic() + seconds + GRACE
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if rehearsal else {}     # several processes rehearse on few cores
-    with (out / f"{part}.log").open("ab") as log:
+    with (out / f"{part.name}.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ | threads)
     try:
         while (code := process.poll()) is None:

@@ -140,8 +140,9 @@ class Ours:
         return losses
 
     def about(self) -> dict:
-        piece = self.ours.micro_batch
-        return {"mode": getattr(piece, "mode", None), "why": getattr(piece, "why", None)}
+        pieces = {"micro-batch": self.ours.micro_batch, "finish": self.ours.finish}
+        return {"mode": self.ours.micro_batch.mode, "why": [f"{name}: {piece.why}" for name, piece in pieces.items() if piece.why],
+                "arena": sum(piece.peak for piece in pieces.values())}
 
     def rest(self) -> None:
         """What the pool keeps for the next step goes back to the card, which others use now."""
@@ -159,9 +160,12 @@ class Ours:
 class OursWithoutGraph(Ours):
     graph = False
 
+    def about(self) -> dict:
+        return {"mode": "eager"}
+
 
 def without_graphs() -> None:
-    """Every piece of work is begun kernel by kernel."""
+    """Every piece of work is begun kernel by kernel, on CuPy's own allocator."""
     from minillm.kernels.repeated import Repeated
     Repeated.__call__ = lambda self: self.work()
 

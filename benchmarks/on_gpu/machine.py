@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "cupy-cuda13x", "cupy-cuda12x", "torch", "triton", "transfo
 
 def measurements(place: Any) -> list[Measurement]:
     return [Measurement("machine", lambda: machine(place), 120, least=0),
-            Measurement("copy", lambda: copy(place)),
+            Measurement("copy", lambda: copy(place), 120),
             Measurement("product", lambda: product(place)),
             Measurement("launch", lambda: launch(place)),
             Measurement("graph", lambda: graph(place)),

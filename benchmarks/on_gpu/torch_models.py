@@ -34,7 +34,7 @@ class Block(nn.Module):
         heads = config.num_heads, config.num_kv_heads, config.num_kv_heads
         q, k, v = self.qkv(n).view(b, t, -1, config.head_size).transpose(1, 2).split(heads, dim=1)
         if turn is not None:
-            q, k = rotated(q, *turn), rotated(k, *turn)
+            q, k = (rotated(x, *(table.to(x.dtype) for table in turn)) for x in (q, k))        # under autocast else in float32
         if past is not None:
             for kept, new in zip(past, (k, v), strict=True):
                 kept[:, :, at:at + t] = new
@@ -73,7 +73,7 @@ class Decoder(nn.Module):
         if self.positions is not None:
             x = x + self.positions.weight[at:at + t]
         else:
-            turn = self.cos[at:at + t].to(x.dtype), self.sin[at:at + t].to(x.dtype)
+            turn = self.cos[at:at + t], self.sin[at:at + t]
         for i, block in enumerate(self.blocks):
             x = block(x, turn, None if past is None else past[i], at)
         n = self.final_norm(x)
