@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 from ..arrays import rows_of, xp
 from .launcher import Launcher
 from .operation import KernelOperation, blocks_for, contiguous
+from .sort import sorted_rows
 
 WARPS = 4                # of a block
+RUN = 64                 # sorted places of a warp in backward
 
 
 class Kept(NamedTuple):
@@ -22,7 +24,7 @@ class Embedding(KernelOperation):
         flat = contiguous(ids.reshape(-1), "int64")
         y = self.launch.empty(w, (n, d))
         self.launch("embedding.cu", "embedding_forward", w.dtype, grid=blocks_for(n, WARPS), block=32 * WARPS,
-                    pack=self.launch.pack(w.dtype, d, w, y), ids=flat, w=w, y=y)
+                    pack=self.launch.pack(w.dtype, d, w, y), define={"RUN": RUN}, ids=flat, w=w, y=y)
         return y.reshape(*ids.shape, d), Kept(flat, w)
 
     def backward(self, dy: Any, cache: Any, into: Any = None) -> tuple:
@@ -43,7 +45,9 @@ def can_add_to(into: Any) -> bool:
 
 def add_rows_at(launch: Launcher, dw: Any, ids: Any, dy: Any) -> None:
     """dw[ids[i]] += dy[i] for every i, in order where ids repeat."""
-    order = xp(dy).argsort(ids, kind="stable")
-    n, d = dy.shape
-    launch("embedding.cu", "embedding_backward", dy.dtype, grid=blocks_for(n, WARPS), block=32 * WARPS, pack=launch.pack(dy.dtype, d, dy),
-           sorted=ids[order], order=order.astype("int64", copy=False), dy=dy, dw=dw)
+    rows, order = sorted_rows(launch, ids, len(dw))
+    (n, d), runs, pack = dy.shape, blocks_for(len(ids), RUN), launch.pack(dy.dtype, dy.shape[1], dy, dw)
+    rest = launch.empty(dw, (runs, d))
+    grid = blocks_for(runs, WARPS), blocks_for(d // pack, 32)
+    for kernel, given in (("embedding_backward", dict(order=order, dy=dy)), ("embedding_rest", {})):
+        launch("embedding.cu", kernel, dy.dtype, grid=grid, block=32 * WARPS, pack=pack, define={"RUN": RUN}, rows=rows, dw=dw, rest=rest, **given)

@@ -42,12 +42,18 @@ class LearnedPositions(Positions):
         w, positions = cache
         if not isinstance(cache, Kept) or not can_add_to(into):
             return self.reference.backward(dy, (w, positions), into=into)
-        np = xp(w)
-        places = np.arange(dy.shape[1]) if positions is None else positions
-        ids = np.broadcast_to(places, dy.shape[:2]).reshape(-1)
+        np, rows = xp(w), contiguous(rows_of(dy), w.dtype)
         dw = np.zeros(w.shape, "float32") if into is None else into
-        add_rows_at(self.launch, dw, ids.astype("int64", copy=False), contiguous(rows_of(dy), w.dtype))
+        if positions is None:
+            self.sum_over_sequences(dw[:dy.shape[1]].reshape(-1), rows.reshape(len(dy), -1))
+        else:
+            ids = np.broadcast_to(positions, dy.shape[:2]).reshape(-1)
+            add_rows_at(self.launch, dw, ids.astype("int64", copy=False), rows)
         return dy, dw
+
+    def sum_over_sequences(self, dw: Any, dy: Any) -> None:
+        pack = self.launch.pack(dy.dtype, dw.size, dy, dw)
+        self.launch("positions.cu", "sum_over_sequences", dy.dtype, grid=blocks_for(dw.size // pack, THREADS), block=THREADS, pack=pack, dy=dy, dw=dw)
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 import contextlib
 import gc
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from .memory_plan import FREE, TAKE, Event, Plan, plan
@@ -17,7 +19,7 @@ class Repeated:
         step()                       as often as wanted
 
     All that goes in and out lies in arrays that live on between the calls, and work reads and writes them in place; it returns nothing, and
-    never waits for the GPU. Which of its steps the host takes must not depend on numbers that change from call to call.
+    never waits for the GPU. What it does on the host must not depend on numbers that change from call to call: in time the host does none of it.
 
     Launching a kernel takes the host some microseconds, and a small model's step has hundreds of small kernels: the GPU would wait for the
     host. A CUDA graph is the list of all launches, written down once ("captured") and given to the GPU in one go. It holds addresses, so
@@ -93,10 +95,16 @@ class Repeated:
         try:
             self.graph = self.captured(places)
             if not places.followed():
-                raise Astray("it took or freed memory in another order than before.")
+                raise Astray("it took or freed memory in another order than before")
             self.mode = "graph"
         except Exception as problem:
-            self.graph, self.why = None, f"The work can't be captured as a CUDA graph: {problem}"
+            self.graph, self.why = None, f"The work can't be captured as a CUDA graph: {problem} ({self.where(problem)})"
+
+    def where(self, problem: Exception) -> str:
+        """The last line before the array module's own."""
+        ours = [frame for frame in traceback.extract_tb(problem.__traceback__) if Path(frame.filename).is_file()
+                and "site-packages" not in frame.filename and Path(frame.filename).parent != Path(self.xp.__file__).parent]
+        return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}"
 
     def captured(self, places: "Places") -> Any:
         stream = self.xp.cuda.Stream(non_blocking=True)          # the default stream can't be captured; a graph may be launched on any
@@ -196,7 +204,7 @@ class Places(Watching):
     def give(self, size: int) -> Any:
         self.follow((TAKE, size))
         if self.astray and self.strict:
-            raise Astray("it took or freed memory in another order than before.")
+            raise Astray("it took or freed memory in another order than before")
         return self.pool(size) if self.astray else self.watched(self.arena + self.plan.offsets[self.given], size)
 
     def take_back(self, number: int) -> None:

@@ -148,6 +148,21 @@ def test_threads_share_the_rows_and_change_nothing(documents, tokenizer, threads
     np.testing.assert_allclose(nats_of_batch(model, tokens, targets), [model.nats(t[None], y[None])[0] for t, y in zip(tokens, targets)], rtol=1e-12)
 
 
+def test_a_gpu_gets_the_whole_batch_at_once(monkeypatch):
+    """Several threads would only stand in each other's way there."""
+    class OnGPU:
+        device, asked = "cuda", []
+
+        def nats(self, tokens, targets):
+            self.asked.append(tokens.shape)
+            return np.zeros(len(tokens))
+
+    monkeypatch.setattr(arrays, "_threads", 3)
+    tokens = np.zeros((5, 4), int)
+    nats_of_batch(OnGPU(), tokens, tokens)
+    assert OnGPU.asked == [(5, 4)]
+
+
 def test_what_can_not_be_measured_is_told(documents, tokenizer, tmp_path):
     from minillm.data.shards import write_shard
     from minillm.data.tokens import Tokens

@@ -15,7 +15,7 @@ SIZES = (3, 24)                                  # without packs, and with
 
 def lookups(op, dtype, look_up, rows):
     """op: embedding or learned_positions. look_up(op, ids, w) → (y, cache); rows(op, dy, cache) → dw."""
-    ids = np.array([[4, OUTSIDE[0], 0], [OUTSIDE[1], 4, OUTSIDE[2]], [OUTSIDE[3], 2, 2]])
+    ids = np.tile([[4, OUTSIDE[0], 0], [OUTSIDE[1], 4, OUTSIDE[2]], [OUTSIDE[3], 2, 2]], (40, 1))
     known = (ids >= 0) & (ids < ROWS)
     for d in SIZES:
         w, dy = (np.random.default_rng(d).standard_normal(shape).astype(dtype) for shape in ((ROWS, d), (*ids.shape, d)))
@@ -62,5 +62,5 @@ def refuse_a_wrong_gradient(dx, logits, targets, known, dtype):
     assert_close(dx[known], REFERENCE.cross_entropy.backward(1.0, cache)[0], PRECISIONS[np.dtype(dtype).name])
 
 
-OF_FILE = {"embedding.cu": [embedding, learned_positions], "positions.cu": [learned_positions], "cross_entropy.cu": [cross_entropy, linear_cross_entropy]}
+OF_FILE = {"embedding.cu": [embedding, learned_positions], "sort.cu": [embedding], "positions.cu": [learned_positions], "cross_entropy.cu": [cross_entropy, linear_cross_entropy]}
 EVERY = [embedding, learned_positions, cross_entropy, linear_cross_entropy]

@@ -4,7 +4,6 @@ products that they describe computed by a stand-in (standin_cublaslt.py), for ar
 import ctypes
 import shutil
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -16,22 +15,12 @@ import standin  # noqa: E402
 import standin_cublaslt  # noqa: E402
 from hypothesis import example, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from kernels.laid import DTYPES, OTHERS, STANDIN, WAYS, exact, laid, recorded  # noqa: E402
 
 from minillm.arrays import bfloat16  # noqa: E402
 from minillm.kernels import CUDA, CUDA_TF32, table  # noqa: E402
-from minillm.kernels.launcher import GPU, Launcher  # noqa: E402
+from minillm.kernels.launcher import Launcher  # noqa: E402
 from minillm.kernels.products import cublaslt, plans  # noqa: E402
-
-DTYPES = [np.dtype("float32"), bfloat16, np.dtype("float16")]
-STANDIN = GPU._replace(arrays="standin")
-
-
-@pytest.fixture
-def library(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", standin)
-    with standin_cublaslt.installed() as library, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield library
 
 
 @pytest.fixture
@@ -39,24 +28,8 @@ def launch(library):
     return Launcher(STANDIN)
 
 
-# --- arrays that lie in memory in every way ------------------------------------------------------------------------------------
+# --- products of arrays that lie anyhow ------------------------------------------------------------------------------------------------
 
-def laid(shape, dtype, how="plain", offset=0, seed=0):
-    """(array on the stand-in, its memory as NumPy sees it). Whole numbers, whose products every dtype can hold; NaN around them."""
-    rows, columns = shape[-2:] if "turned" not in how else shape[:-3:-1]
-    wider = columns + 3 if "wide" in how else columns
-    step = 2 if "stepped" in how else 1
-    extent = (*shape[:-2], rows, wider * step)
-    memory = standin.full(offset + int(np.prod(extent)), np.nan, dtype)
-    x = memory[offset:].reshape(extent)[..., :columns * step:step]
-    x = x.swapaxes(-1, -2) if "turned" in how else x
-    x = x[..., ::-1, :] if "backwards" in how else x
-    x[...] = standin.asarray(np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype))
-    return x, memory
-
-
-WAYS = ["plain", "turned", "wide", "turned wide"]            # the library reads these where they lie
-OTHERS = ["stepped", "backwards", "turned stepped"]          # and not these
 SIZES = st.integers(1, 9)
 LEADING = st.sampled_from([((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), ()), ((), (3,)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 1), (1, 3)),
                            ((1, 1), (1,))])
@@ -83,11 +56,17 @@ def test_a_product_of_arrays_that_lie_anyhow_is_numpys(m, k, n, leading, how, dt
             y = launch.multiply(a, b, dtype=None if result == "same" else result, bias=added)
             assert np.array_equal(exact(y), expected + (exact(added) if bias else 0)), library.problem
             assert y.dtype == (dtype if result == "same" else result)
+            assert (library.products[-1].description.epilogue == 4) == bias, "the bias is added by the product, not behind it"
         assert library.products and all((asked.description.compute == 77) == (tf32 and dtype == "float32") for asked in library.products)
 
 
-def exact(x):
-    return standin.to_numpy(x).astype("float64")
+def test_one_row_for_many_is_copied_first(library, launch):
+    """A broadcast view has steps of 0, which no matrix has."""
+    row, b, into = laid((1, 5), "float32")[0], laid((5, 6), "float32")[0], standin.zeros((4, 6), "float32")
+    a = standin.broadcast_to(row, (4, 5))
+    assert np.array_equal(exact(launch.multiply(a, b)), exact(a) @ exact(b))
+    assert np.array_equal(exact(launch.multiply(b.T, a.T)), (exact(a) @ exact(b)).T)
+    assert np.array_equal(exact(launch.multiply(a, b, into=into)), exact(a) @ exact(b))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -234,14 +213,6 @@ def test_the_workspace_is_not_of_a_steps_memory(library, launch):
     assert sizes == [64, 64]
 
 
-def recorded(sizes):
-    """Inside, what is allocated goes down in a list."""
-    def malloc(size):
-        sizes.append(size)
-        return standin.get_default_memory_pool().malloc(size)
-    return standin.cuda.using_allocator(malloc)
-
-
 # --- plans -------------------------------------------------------------------------------------------------------------------------
 
 def test_a_product_is_searched_for_once(library, launch):
@@ -277,90 +248,6 @@ def test_the_oldest_plans_make_room(library, launch, monkeypatch):
     for a in (*arrays, *arrays):
         assert np.array_equal(exact(launch.multiply(a.T, a)), exact(a).T @ exact(a))
     assert len(library.searches) == 6 and len(plans.card(0, standin).plans) == 2
-
-
-# --- what the library doesn't do ---------------------------------------------------------------------------------------------------
-
-ALL_KINDS = [dict(), dict(dtype="float32"), dict(bias=True), dict(into=True)]
-
-
-def all_kinds(launch, dtype, leading=()):
-    for kind in ALL_KINDS:
-        (a, _), (b, _) = laid((*leading, 4, 5), dtype), laid((*leading, 5, 6), dtype)
-        given = {"bias": {"bias": laid((1, 6), dtype)[0][0]}, "into": {"into": laid((*leading, 4, 6), "float32")[0]}}.get(next(iter(kind), None), kind)
-        more = sum(exact(given[name]) for name in ("bias", "into") if name in given)
-        assert np.array_equal(exact(launch.multiply(a, b, **given)), exact(a) @ exact(b) + more)
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("leading", [(), (3,)], ids=str)
-def test_without_the_library_cupy_multiplies_after_one_warning(monkeypatch, dtype, leading):
-    """Also what CuPy can't multiply as it is: batches of bfloat16, and products that are added to float32."""
-    def missing():
-        raise cublaslt.Missing("cuBLASLt can't be loaded (it isn't there)")
-    monkeypatch.setattr(cublaslt, "load", missing)
-    plans.card.cache_clear()
-    with pytest.warns(RuntimeWarning, match=r"it isn't there\)\. CuPy makes all matrix products instead: slower, and no CUDA graph") as told:
-        all_kinds(Launcher(STANDIN), dtype, leading)
-    assert len(told) == 1
-
-
-def test_a_machine_without_the_library_is_told_what_to_install(monkeypatch):
-    def not_there(name):
-        raise RuntimeError("No such file: libcublasLt.so*\nand where it was looked for")
-    monkeypatch.setattr("cuda.pathfinder.load_nvidia_dynamic_lib", not_there)
-    with pytest.raises(cublaslt.Missing, match=r"can't be loaded \(RuntimeError: No such file: libcublasLt.so\*\). .* pip install 'minillm\[cuda\]'"):
-        cublaslt.load.__wrapped__()
-
-
-def test_a_library_that_does_not_start_is_said_to(library, monkeypatch):
-    monkeypatch.setattr(library, "create", lambda out: 1)
-    with pytest.warns(RuntimeWarning, match=r"cuBLASLt \d+ doesn't start on this GPU \(CUBLAS_STATUS_NOT_INITIALIZED\): the driver may be too old"):
-        all_kinds(Launcher(STANDIN), bfloat16)
-
-
-def test_a_product_that_is_refused_is_cupys_after_one_warning(library, launch):
-    library.refusing = lambda asked: 15
-    with pytest.warns(RuntimeWarning, match=r"the product bfloat16 \(4, 5\) @ bfloat16 \(5, 6\), as bfloat16: .* returned CUBLAS_STATUS_NOT_SUPPORTED") as told:
-        all_kinds(launch, bfloat16)
-        searches = len(library.searches)
-        all_kinds(launch, bfloat16)
-    assert len(told) == 1 and len(library.searches) == searches, "what was refused isn't searched for again"
-
-
-def test_no_algorithm_at_all_is_a_refusal(library, launch):
-    library.refusing = lambda asked: -1          # success, but nothing found
-    with pytest.warns(RuntimeWarning, match="CuPy makes it"):
-        all_kinds(launch, "float32")
-
-
-def test_a_bias_that_is_refused_is_added_behind(library, launch):
-    library.refusing = lambda asked: 15 if asked.description.epilogue == 4 else 0
-    for _ in range(2):
-        all_kinds(launch, bfloat16)
-    assert sum(asked.description.epilogue == 4 for asked in library.searches) == 1
-
-
-def test_a_failure_on_the_gpu_is_an_error_that_names_the_product(library, launch, monkeypatch):
-    (a, _), (b, _) = laid((4, 5), bfloat16), laid((5, 6), bfloat16)
-    monkeypatch.setattr(standin_cublaslt, "check_run", lambda *_: standin_cublaslt.demand(False, "the card fell off", 13))
-    with pytest.raises(OSError, match=r"The product bfloat16 \(4, 5\) @ bfloat16 \(5, 6\), added to float32 failed on the GPU: "
-                                      r"cublasLtMatmul returned CUBLAS_STATUS_EXECUTION_FAILED"):
-        launch.multiply(a, b, into=standin.zeros((4, 6), "float32"))
-
-
-def test_other_numbers_are_cupys_without_a_warning(library, launch):
-    all_kinds(launch, "float64")
-    assert not library.searches
-
-
-def test_results_that_the_library_does_not_make_are_rounded_from_float32(library, launch):
-    (a, _), (b, _), (c, _) = laid((4, 5), "float32"), laid((5, 6), "float32"), laid((5, 6), bfloat16)
-    assert np.array_equal(exact(launch.multiply(a, b, dtype=bfloat16)), exact(a) @ exact(b))
-    assert np.array_equal(exact(launch.multiply(a, c)), exact(a) @ exact(c))
-    into = laid((4, 6), "float16")[0]
-    before = exact(into)
-    assert np.array_equal(exact(launch.multiply(a, b, into=into)), before + exact(a) @ exact(b)) and len(library.products) == 3
 
 
 # --- a layer -----------------------------------------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_the_norm_that_clips_is_waited_for_and_nothing_else():
 @pytest.mark.parametrize("ops", [CUDA, REFERENCE], ids=["kernels", "array code"])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_models_dropout_may_have_its_key_and_its_first_row_in_device_memory(ops, recompute, monkeypatch):
-    monkeypatch.setattr(transformer, "_array_module", lambda device: standin if device == "cuda" else np)
+    monkeypatch.setattr(transformer, "array_module", lambda device: standin if device == "cuda" else np)
     config = Config(vocab_size=11, d_model=16, num_layers=1, num_heads=2, d_ff=8, max_seq_len=5, dropout=0.4)
     model, tokens = Transformer(config, device="cuda", ops=ops), standin.asarray(np.arange(10).reshape(2, 5))
 

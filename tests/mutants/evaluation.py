@@ -95,4 +95,9 @@ MUTANTS = [
     dict(name="micro-batches after the first are left out", file=STEP,
          old="for first in range(0, len(slices), threads):", new="for first in range(0, threads, threads):",
          caught_by="tests/training/test_step.py::test_threads_and_micro_batches_in_any_number_give_the_gradient_of_the_whole"),
+    dict(name="threads quarrel about a GPU", file=LIKELIHOOD,
+         old='1 if getattr(model, "device", "cpu") != "cpu" else ', new="",
+         caught_by=TEST + "likelihood.py::test_a_gpu_gets_the_whole_batch_at_once"),
+    dict(name="evaluate takes no --precision", file="minillm/cli/evaluate.py",
+         old="placed(device, precision)", new="placed(device)", caught_by=TEST + "evaluate_command.py::test_a_gpu_finds_what_the_cpu_finds"),
 ]

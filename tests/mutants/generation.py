@@ -3,6 +3,11 @@
 CACHE, READER, SAMPLING = "minillm/generation/cache.py", "minillm/generation/reader.py", "minillm/generation/sampling.py"
 TEXT, WRITER, DECODER, BRANCHES = "minillm/generation/text.py", "minillm/generation/writer.py", "minillm/generation/decoder.py", "minillm/model/branches.py"
 TESTS = "tests/test_generation.py::"
+ON_GPU, CLI, GPU_TESTS = "minillm/generation/on_gpu.py", "minillm/cli/__init__.py", "tests/test_generation_on_gpu.py::"
+EVERY_ROW = GPU_TESTS + "test_every_row_of_unequal_prompts_is_read_as_if_it_were_alone"
+SIZED = GPU_TESTS + "test_the_cache_is_sized_by_the_key_heads_and_by_what_a_text_can_need"
+PROMPT = GPU_TESTS + "test_a_prompt_longer_than_the_ring_leaves_its_last_tokens_there"
+WAITS = GPU_TESTS + "test_the_host_waits_once_a_token_and_for_the_logits_alone"
 
 MUTANTS = [
     dict(name="cached keys are turned to the wrong positions", file=CACHE,
@@ -79,4 +84,35 @@ MUTANTS = [
     dict(name="the beginning of a stop string is shown", file=TEXT,
          old="cut = len(self.held) - kept", new="cut = len(self.held)",
          caught_by=TESTS + "test_a_stop_string_that_straddles_tokens_is_found_and_not_shown"),
+    dict(name="on a GPU a token stands one place too far", file=ON_GPU,
+         old="[len(text) - 1 for text in self.texts]", new="[len(text) for text in self.texts]", caught_by=EVERY_ROW),
+    dict(name="on a GPU attention doesn't see the newest token", file=ON_GPU,
+         old="num_keys=positions[:, 0] + 1", new="num_keys=positions[:, 0]", caught_by=EVERY_ROW),
+    dict(name="on a GPU attention isn't told how many keys there are", file=BRANCHES,
+         old='{} if context.num_keys is None else {"num_keys": context.num_keys}', new="{}", caught_by=EVERY_ROW),
+    dict(name="on a GPU a short prompt's logits are its padding's", file=ON_GPU,
+         old="row * longest + length - 1", new="row * longest + longest - 1", caught_by=EVERY_ROW),
+    dict(name="on a GPU a new token sees itself alone", file=ON_GPU,
+         old="(k, v, None) if self.first else", new="(k, v, None) if len(k) else", caught_by=EVERY_ROW),
+    dict(name="on a GPU a long prompt's first tokens are kept in the ring", file=ON_GPU,
+         old="(position >= length - self.slots)", new="(position < self.slots)", caught_by=PROMPT),
+    dict(name="on a GPU padding is kept", file=ON_GPU, old="kept = (position < length) & ", new="kept = ", caught_by=PROMPT),
+    dict(name="on a GPU the cache is as long as the context allows", file=ON_GPU,
+         old="slots = min(longest, self.limit or longest,", new="slots = min(self.limit or longest,", caught_by=SIZED),
+    dict(name="on a GPU the cache ignores the window", file=ON_GPU,
+         old="self.limit or longest, config.sliding_window or longest)", new="self.limit or longest)", caught_by=SIZED),
+    dict(name="on a GPU a reader and its step hold each other", file=ON_GPU,
+         old="model.read(tokens, params, cache.begin_token(positions)", new="model.read(tokens, self.params, cache.begin_token(positions)",
+         caught_by=GPU_TESTS + "test_a_reader_that_nobody_needs_gives_its_memory_back_at_once"),
+    dict(name="a float64 model is read as on a GPU", file=ON_GPU,
+         old=" and model.dtype in DTYPES", new="", caught_by=GPU_TESTS + "test_only_a_model_on_kernels_in_their_precisions_is_read_so"),
+    dict(name="the logits are looked at before they have arrived", file=ON_GPU,
+         old="            self.arrived.synchronize()\n", new="", caught_by=WAITS),
+    dict(name="the host waits twice for the logits", file=ON_GPU, old="blocking=False", new="blocking=True", caught_by=WAITS),
+    dict(name="the new tokens stay with the host", file=ON_GPU,
+         old="            self.there.set(self.here)\n", new="            pass\n", caught_by=GPU_TESTS + "test_and_so_on_a_gpu"),
+    dict(name="tokens and logits go through memory that isn't pinned", file=ON_GPU,
+         old="cupyx.empty_pinned(shape, dtype)", new="np.empty(shape, dtype)", caught_by=WAITS),
+    dict(name="generate takes no --precision", file=CLI,
+         old="placed(device, precision)", new="placed(device)", caught_by=GPU_TESTS + "test_the_command_line_writes_on_a_gpu"),
 ]

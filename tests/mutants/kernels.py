@@ -4,7 +4,9 @@ HOME, TESTS = "minillm/kernels/", "tests/kernels/"
 OPERATIONS, LAUNCHER, EMULATOR, UPDATES = (TESTS + f"test_{name}.py::" for name in ("operations", "launcher", "emulator", "updates"))
 AGREES = OPERATIONS + "test_it_agrees_with_the_reference_in_float64_with_every_access_checked"
 SAID = LAUNCHER + "test_what_is_wrong_with_an_argument_is_said"
+SORTED = OPERATIONS + "test_ids_are_sorted_and_equal_ones_keep_their_order"
 ATTENTION = TESTS + "test_attention.py::"
+GROWING = TESTS + "test_kv_cache.py::test_it_is_right_amid_nan_with_every_access_checked"
 TENSOR_CORES = ATTENTION + "test_tensor_cores_agree_with_the_reference_in_float64_with_every_access_checked"
 
 
@@ -29,16 +31,23 @@ MUTANTS = [
         ("tables of all lengths are taken for one", "tables(*of_device, power_of_two(t), e, theta, scaling)", "tables(*of_device, 5, e, theta, scaling)", AGREES),
         ("angles of all scalings are taken for one", "speeds(*of_device, e, theta, scaling)", "speeds(*of_device, e, theta, None)", AGREES)),
     *of("embedding.py",
-        ("equal ids stand in any order", 'xp(dy).argsort(ids, kind="stable")', "xp(dy).lexsort((xp(dy).arange(ids.size)[::-1], ids))",
-         OPERATIONS + "test_a_row_of_an_embedding_sums_its_places_in_their_order"),
-        ("the rows aren't sorted with the ids", "sorted=ids[order], order=order.astype", "sorted=ids[order], order=xp(dy).sort(order).astype", AGREES),
+        ("what frequent ids leave is never added", '("embedding_rest", {})', "", AGREES),
+        ("the last places get no warp", "blocks_for(len(ids), RUN), launch.pack", "max(1, len(ids) // RUN), launch.pack", AGREES),
+        ("the last channels get no lane", "blocks_for(d // pack, 32)", "max(1, d // pack // 32)", AGREES),
+        ("an unaligned gradient is added in packs", "launch.pack(dy.dtype, dy.shape[1], dy, dw)", "launch.pack(dy.dtype, dy.shape[1], dy)",
+         OPERATIONS + "test_packs_are_added_only_to_a_gradient_that_begins_where_packs_do"),
         ("the gradient is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given")),
+    *of("sort.py",
+        ("the highest digit isn't looked at", "range(0, v.bit_length(), BITS)", "range(0, max(1, v.bit_length() - BITS), BITS)", SORTED),
+        ("each digit begins with the ids as they came", "ids=ids, order=order, counts", "ids=ids, order=None, counts", SORTED),
+        ("the last ids get no block", "blocks_for(n, CHUNK), {", "max(1, n // CHUNK), {", SORTED)),
     *of("positions.py",
+        ("all sequences give their gradient to the first one's place", "rows.reshape(len(dy), -1)", "rows.reshape(len(dy), -1)[:1]", AGREES),
         ("every text has the first row only", "x.shape[1] if positions is None else prod", "1 if positions is None else prod", AGREES),
         ("given positions are passed over", "positions=flat, places=places", "positions=None, places=places", AGREES),
-        ("the gradient of given positions goes to the first rows", "places = np.arange(dy.shape[1]) if positions is None else positions",
-         "places = np.arange(dy.shape[1])", AGREES),
+        ("the gradient of given positions goes to the first rows", "np.broadcast_to(positions, dy.shape[:2])",
+         "np.broadcast_to(np.arange(dy.shape[1]), dy.shape[:2])", AGREES),
         ("the gradient of positions is collected in a copy", 'np.zeros(w.shape, "float32") if into is None else into', 'np.zeros(w.shape, "float32")',
          OPERATIONS + "test_a_weights_gradient_is_added_to_what_is_given"),
         ("waves of all lengths are taken for one", "table(xp(x), device, power_of_two(t), d, theta)", "table(xp(x), device, 3, d, theta)", AGREES),
@@ -112,7 +121,7 @@ MUTANTS = [
         ("a mask's own heads are forgotten", "(1, 1) if mask is None else mask.shape[:2]", "(1, 1) if mask is None else (mask.shape[0], 1)", AGREES),
         ("the last keys get no gradient", '"attention_dkv", (blocks_for(s, TILE)', '"attention_dkv", (max(1, s // TILE)', AGREES),
         ("scores are divided by e", "1 / sqrt(e) if scale", "1 / e if scale", AGREES),
-        ("probabilities aren't kept for looking at", "if keep_probabilities or not self.can", "if not self.can",
+        ("probabilities aren't kept for looking at", "on_kernels = not keep_probabilities and self.can", "on_kernels = self.can",
          ATTENTION + "test_probabilities_to_look_at_come_from_the_reference_without_a_warning")),
     *of("flash_attention.py",
         ("heads of 24 go to the tensor cores", "q.shape[-1] % 16 == 0", "q.shape[-1] % 8 == 0", AGREES),
@@ -126,6 +135,19 @@ MUTANTS = [
          ATTENTION + "test_a_cache_is_read_where_it_lies"),
         ("the keys behind the last whole part are left out", 'max(1, blocks_for(min(s, given["window"]), KEYS_OF_PART))',
          'max(1, min(s, given["window"]) // KEYS_OF_PART)', OPERATIONS + "test_other_block_sizes_compute_the_same")),
+    *of("decode.py",
+        ("attention looks at keys that aren't there yet", "num_keys=num_keys, sums", "num_keys=None, sums", GROWING)),
+    *of("attention.py",
+        ("backward gives gradients to keys that aren't there", "if num_keys is not None:\n            mask =", "if False:\n            mask =",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards"),
+        ("several queries see keys that aren't there", "if num_keys is not None and not (on_kernels and q.shape[1] == 1):", "if False:",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards"),
+        ("a mask of one's own is forgotten", "if mask is None else mask & there", "if True else mask & there",
+         TESTS + "test_kv_cache.py::test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards")),
+    *of("kv_cache.py",
+        ("the last keys are not stored", "grid=blocks_for(k.size // pack, THREADS)", "grid=max(1, k.size // pack // THREADS)",
+         TESTS + "test_kv_cache.py::test_other_block_sizes_store_the_same"),
+        ("an unaligned cache is written in packs", "k, v, keys, values)\n", "k, v)\n", GROWING)),
     *of("cross_entropy.py",
         ("what is ignored counts", "np.maximum((targets != ignore).sum(), 1)", "np.maximum((targets == targets).sum(), 1)", AGREES),
         ("the upstream gradient is ignored", "factor=ratio(logits, dloss, n)", "factor=ratio(logits, 1.0, n)", AGREES),

@@ -23,6 +23,17 @@ template <class T> struct __align__(sizeof(T) * PACK) Pack {
 template <class T> __device__ __forceinline__ const Pack<T>* pack(const T* p) { return (const Pack<T>*)p; }
 template <class T> __device__ __forceinline__ Pack<T>* pack(T* p) { return (Pack<T>*)p; }
 
+// out += sums, PACK floats of each; out, as other arrays, begins at a multiple of 16 bytes where PACK is above 1.
+__device__ __forceinline__ void add_to(float* out, const float* sums) {
+    constexpr int AT_ONCE = PACK < 4 ? PACK : 4;
+    struct __align__(4 * AT_ONCE) Floats { float numbers[AT_ONCE]; };
+    for (int k = 0; k < PACK; k += AT_ONCE) {
+        Floats all = *(Floats*)(out + k);
+        for (int j = 0; j < AT_ONCE; j++) all.numbers[j] += sums[k + j];
+        *(Floats*)(out + k) = all;
+    }
+}
+
 // The sum over the 32 lanes of a warp, in every lane. The order of the additions is fixed, so the same numbers give the same bits.
 template <class T> __device__ __forceinline__ T warp_sum(T x) {
     for (int step = 16; step; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);

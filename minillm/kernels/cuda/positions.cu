@@ -6,10 +6,13 @@
 // (add_positions) have a table of parameters, in the type of x. For sinusoidal ones (add_waves) the launch code makes a table of sines and
 // cosines, in float32, with a row for each place. A sum is made in float32 and rounded once. A position outside of the table gives NaN.
 //
-// Backward, dx is dy, and dw[p] the sum of dy over everything that stood at p: embedding.cu's backward, with the positions for ids.
+// Backward, dx is dy, and dw[p] the sum of dy over everything that stood at p: embedding.cu's backward, with the positions for ids. Where
+// every sequence has positions 0 … t − 1, it is the sum over the sequences (sum_over_sequences):
 //
-//     reads x and (from the cache, since sequences share them) the table, writes y: 8 bytes a number, or 4 in bfloat16
-//     a thread adds PACK neighbours; grid: numbers / PACK / threads of a block, rounded up
+//     dw[p] += Σ_b dy[b, p]
+//
+//     forward reads x and (from the cache, since sequences share them) the table, writes y: 8 bytes a number, or 4 in bfloat16. Backward reads dy
+//     a thread adds PACK neighbours; grid: numbers (in backward of one sequence) / PACK / threads of a block, rounded up
 #include "common.cuh"
 
 template <class T> __device__ void add_rows(const real* __restrict__ x, const T* __restrict__ w, const long long* __restrict__ positions,
@@ -40,4 +43,18 @@ extern "C" __global__ void add_waves(
     real* __restrict__ y,                    // (n, d)
     int n, int d, int places) {
     add_rows(x, w, nullptr, y, n, d, places, places);
+}
+
+extern "C" __global__ void sum_over_sequences(
+    const real* __restrict__ dy,             // (b, m)
+    float* __restrict__ dw,                  // (m)
+    int b, long long m) {
+    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, packs = m / PACK;
+    if (i >= packs) return;
+    float sum[PACK] = {};
+    for (int row = 0; row < b; row++) {
+        Pack<real> more = pack(dy)[row * packs + i];
+        for (int k = 0; k < PACK; k++) sum[k] += more[k];
+    }
+    add_to(dw + i * PACK, sum);
 }
