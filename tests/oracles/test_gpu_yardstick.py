@@ -138,7 +138,7 @@ def test_all_contenders_learn_the_same(rehearsed):
         if name != "goodbye":
             assert {"ours", "ours without graph", "PyTorch", "torch.compile"} <= race["differences"].keys()
             assert max(race["differences"].values()) <= training.TOLERANCE and race["contenders"]["ours"]["losses"][-1] < race["contenders"]["ours"]["losses"][0]
-            assert race["contenders"]["ours"]["mode"] in ("planned", "graph"), race["contenders"]["ours"]
+            assert race["contenders"]["ours"]["mode"] == "graph", race["contenders"]["ours"]["why"]
     start = rehearsed[0]["real_run"]["the first steps"]
     assert start["wrong"] is False and len(start["CPU"]) == len(start["losses"]) == 4
 
