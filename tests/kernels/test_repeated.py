@@ -360,9 +360,10 @@ def test_the_pool_gives_back_what_it_keeps_before_the_arena_is_taken(gpu):
         del y
 
     step = Repeated(work, gpu)
-    modes_of(step, 2)
-    pooled = pool.total_bytes() - begin
-    modes_of(step, 1)
+    with gpu.cuda.using_allocator(pool.malloc):              # kernels/device.py allocates without it
+        modes_of(step, 2)
+        pooled = pool.total_bytes() - begin
+        modes_of(step, 1)
     assert pooled >= step.peak == 2**18 + 2**19 == pool.total_bytes() - begin
 
 
@@ -391,6 +392,15 @@ class Addresses:
         return self.cupy.cuda.MemoryPointer(self.cupy.cuda.UnownedMemory(self.next, size, self, 0), 0)
 
 
+@pytest.fixture
+def cupy():
+    """Itself, with or without a GPU."""
+    found = pytest.importorskip("cupy")
+    if found.__name__ != "cupy":
+        pytest.skip("the stand-in has taken its place")
+    return found
+
+
 def make_and_drop(cupy):
     a = cupy.ndarray((100,), "float32")
     b = cupy.ndarray((3, 200), "float64")
@@ -406,8 +416,7 @@ def make_and_drop(cupy):
 EVENTS = [(TAKE, 400), (TAKE, 4800), (TAKE, 1), (FREE, 0), (TAKE, 200)]
 
 
-def test_cupys_arrays_are_noted_and_placed():
-    import cupy
+def test_cupys_arrays_are_noted_and_placed(cupy):
     with cupy.cuda.using_allocator(Addresses(cupy)):
         notes = Notes(cupy)
         with notes.in_force():
@@ -425,8 +434,7 @@ def test_cupys_arrays_are_noted_and_placed():
         assert made.offsets[3] == made.offsets[0], "the last one lies where the first lay"
 
 
-def test_cupys_arrays_that_come_in_another_order_are_served_by_the_pool():
-    import cupy
+def test_cupys_arrays_that_come_in_another_order_are_served_by_the_pool(cupy):
     pool = Addresses(cupy)
     with cupy.cuda.using_allocator(pool):
         made = plan(EVENTS)
@@ -440,8 +448,7 @@ def test_cupys_arrays_that_come_in_another_order_are_served_by_the_pool():
         assert places.arena.ptr <= b.data.ptr < places.arena.ptr + made.peak and c.data.ptr == pool.next
 
 
-def test_an_array_that_ends_instead_of_another_is_not_mistaken_for_it():
-    import cupy
+def test_an_array_that_ends_instead_of_another_is_not_mistaken_for_it(cupy):
     pool, events = Addresses(cupy), [(TAKE, 512), (TAKE, 512), (FREE, 0), (TAKE, 512), (FREE, 2), (FREE, 1)]
     with cupy.cuda.using_allocator(pool):
         places = Places(cupy, events, plan(events), pool(1024))
