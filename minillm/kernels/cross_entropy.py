@@ -1,5 +1,6 @@
 """Softmax cross-entropy on cuda/cross_entropy.cu, alone and behind the output layer."""
 
+from math import gcd
 from typing import Any, NamedTuple
 
 from ..arrays import rows_of, xp
@@ -34,19 +35,20 @@ class CrossEntropy(KernelOperation):
             return self.reference.backward(dloss, cache)
         logits, targets, lse, n, options = cache
         dx = self.launch.empty(logits, logits.shape)
-        self.run("cross_entropy_backward", rows_of(logits), targets, options, lse=lse, factor=ratio(logits, dloss, n), dx=rows_of(dx))
+        self.run("cross_entropy_backward", in_rows(logits), targets, options, lse=lse, factor=ratio(logits, dloss, n), dx=rows_of(dx))
         return (dx,)
 
     def given(self, logits: Any, targets: Any, ignore: int, label_smoothing: float, z_loss: float, denominator: Any) -> tuple:
         """What the kernels take: rows, int64, the number n that the sums are divided by, and their numbers."""
         np, targets = xp(logits), contiguous(targets.reshape(-1), "int64")
         n = np.maximum((targets != ignore).sum(), 1).astype("float32") if denominator is None else denominator
-        return rows_of(contiguous(logits)), targets, n, dict(ignore=ignore, smoothing=label_smoothing, z_loss=z_loss)
+        return in_rows(logits), targets, n, dict(ignore=ignore, smoothing=label_smoothing, z_loss=z_loss)
 
     def run(self, kernel: str, logits: Any, targets: Any, options: dict, losses: bool = False, **arrays: Any) -> tuple:
         """(losses, nlls) of the rows, if the kernel makes them."""
         made = {name: self.launch.empty(logits, targets.shape, "float32") for name in ("losses", "nlls")} if losses else {}
-        pack = self.launch.pack(logits.dtype, logits.shape[1], logits, arrays.get("dx"))
+        both = [x for x in (logits, arrays.get("dx")) if x is not None]
+        pack = self.launch.pack(logits.dtype, gcd(*(x.strides[0] // x.itemsize for x in both)), *both)
         self.launch("cross_entropy.cu", kernel, logits.dtype, grid=len(logits), block=THREADS, pack=pack,
                     logits=logits, targets=targets, **arrays, **made, **options)
         return tuple(made.values())
@@ -67,9 +69,16 @@ class LossWithGradient(CrossEntropy):
         return (cache.logits,) if isinstance(cache, Kept) else self.reference.backward(dloss, cache)
 
 
+class Output(Linear):
+    """A vocabulary may have any size: GPT-2's is 50,257. Rows of so many logits one behind the other would begin anywhere, and every kernel
+    and product that touches them would read number by number. So they lie a little apart."""
+
+    aligned = True
+
+
 class LinearCrossEntropy(Composed):
     def __init__(self, launch: Any, reference: Any):
-        linear = Linear(launch, reference.linear)
+        linear = Output(launch, reference.linear)
         super().__init__(linear, CrossEntropy(launch, reference.cross_entropy))
         self.with_gradients = Composed(linear, LossWithGradient(launch, reference.cross_entropy))
 
@@ -77,6 +86,12 @@ class LinearCrossEntropy(Composed):
                 gradients: bool = True, chunk: int | None = None) -> tuple:
         forward = self.with_gradients.forward if gradients else super().forward
         return forward(x, w, targets, ignore, label_smoothing, z_loss, denominator, gradients, chunk)
+
+
+def in_rows(logits: Any) -> Any:
+    """As a matrix. Its rows may lie apart, but each is in one piece."""
+    x = rows_of(logits)
+    return x if x.strides[-1] == x.itemsize else contiguous(x)
 
 
 def means(losses: tuple, n: Any) -> tuple:
