@@ -16,12 +16,10 @@ class Kept(NamedTuple):
 class Linear(KernelOperation):
     """The gradients of the weights are sums over all rows, in float32 whatever the model computes in."""
 
-    aligned = False              # whether the rows of y may lie apart (Launcher.multiply)
-
     def forward(self, x: Any, w: Any, b: Any = None) -> tuple:
         if not self.can(x, w, b):
             return self.reference.forward(x, w, b)
-        y = self.launch.multiply(rows_of(x), w, bias=b, aligned=self.aligned)
+        y = self.launch.multiply(rows_of(x), w, bias=b)
         return y.reshape(*x.shape[:-1], w.shape[1]), Kept(x, w, b is not None)
 
     def backward(self, dy: Any, cache: Any, into: tuple = (None, None)) -> tuple:
