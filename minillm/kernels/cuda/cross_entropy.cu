@@ -6,6 +6,8 @@
 // A block takes a row. Each thread goes over its packs once, with the largest logit so far and the sum of e^(x − top); a new top scales
 // the old sum ("online softmax"), so one pass over the row makes L. Then the threads' sums are merged, in a fixed order.
 //
+// dloss and n come by value, or from memory where the host hasn't seen them.
+//
 // A target that is neither `ignore` nor a number of the vocabulary has no logit: its loss and its gradients are NaN, which nobody overlooks.
 //
 //     forward     reads v logits a row, writes 12 bytes
@@ -14,6 +16,8 @@
 //                 Forward and backward after one another would move half as much again
 //                 A logit is 4 bytes, or 2 in bfloat16
 //     grid: rows          block: whole warps
+//
+//     mean_losses     (Σ loss)/n and (Σ nll)/n: reads 8 bytes a row, writes 8 bytes. grid: 2, one block for each
 #include "common.cuh"
 
 struct Sums {
@@ -83,6 +87,8 @@ __device__ void row_gradient(const real* logits, real* dx, long long target, lon
     }
 }
 
+__device__ __forceinline__ float either(const float* in_memory, float by_value) { return in_memory ? *in_memory : by_value; }
+
 extern "C" __global__ void cross_entropy_forward(
     const real* __restrict__ logits,             // (rows, v)
     const long long* __restrict__ targets,       // (rows)
@@ -99,23 +105,38 @@ extern "C" __global__ void cross_entropy_backward(
     const real* __restrict__ logits,             // (rows, v)
     const long long* __restrict__ targets,       // (rows)
     const float* __restrict__ lse,               // (rows)
-    const float* __restrict__ factor,            // (1)
+    const float* __restrict__ dloss_at,          // (1) or null: instead of dloss
+    const float* __restrict__ n_at,              // (1) or null: instead of n
     real* __restrict__ dx,                       // (rows, v)
-    int v, long long ignore, float smoothing, float z_loss) {
+    int v, long long ignore, float smoothing, float z_loss, float dloss, float n) {
     size_t row = blockIdx.x;
-    row_gradient(logits + row * v, dx + row * v, targets[row], ignore, v, {smoothing, z_loss}, lse[row], *factor);
+    float factor = either(dloss_at, dloss) / either(n_at, n);
+    row_gradient(logits + row * v, dx + row * v, targets[row], ignore, v, {smoothing, z_loss}, lse[row], factor);
 }
 
 extern "C" __global__ void cross_entropy_together(
     real* __restrict__ logits,                   // (rows, v)
     const long long* __restrict__ targets,       // (rows)
-    const float* __restrict__ factor,            // (1)
+    const float* __restrict__ n_at,              // (1) or null: instead of n
     float* __restrict__ losses,                  // (rows)
     float* __restrict__ nlls,                    // (rows)
-    int v, long long ignore, float smoothing, float z_loss) {
+    int v, long long ignore, float smoothing, float z_loss, float n) {
     size_t row = blockIdx.x;
     real* x = logits + row * v;
     float l = row_losses(x, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
     __syncthreads();                             // thread 0 still reads the target's logit
-    row_gradient(x, x, targets[row], ignore, v, {smoothing, z_loss}, l, *factor);
+    row_gradient(x, x, targets[row], ignore, v, {smoothing, z_loss}, l, 1 / either(n_at, n));
+}
+
+extern "C" __global__ void mean_losses(
+    const float* __restrict__ losses,            // (rows)
+    const float* __restrict__ nlls,              // (rows)
+    const float* __restrict__ n_at,              // (1) or null: instead of n
+    float* __restrict__ means,                   // (2)
+    int rows, float n) {
+    const float* of = blockIdx.x == 0 ? losses : nlls;
+    double sum = 0;
+    for (int row = threadIdx.x; row < rows; row += blockDim.x) sum += of[row];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) means[blockIdx.x] = (float)(sum / either(n_at, n));
 }
