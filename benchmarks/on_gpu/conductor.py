@@ -74,7 +74,8 @@ def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: 
     end = time.monotonic() + seconds + GRACE
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if rehearsal else {}     # several processes rehearse on few cores
     with (out / LOG).open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ | threads)
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | threads,
+                                   start_new_session=True)
     try:
         while (code := process.poll()) is None:
             running = results.running()
