@@ -32,12 +32,13 @@ test-slow: .venv/installed       ## the tests marked slow
 test-oracles: .venv/installed    ## comparisons with PyTorch and transformers (skipped where they aren't installed)
 	$(BIN)/python -m pytest -n auto -rs -m oracle
 
-test-gpu: .venv/installed        ## on an NVIDIA GPU: the tests of the kernels there, then again under compute-sanitizer
+test-gpu: .venv/installed        ## on an NVIDIA GPU: the tests of kernels, training and generation, those of the kernels again under compute-sanitizer
 	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/kernels
+	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/training/test_on_gpu.py tests/test_generation_on_gpu.py
 	for tool in memcheck racecheck initcheck synccheck; do \
 	  MINILLM_TEST_DEVICE=cuda MINILLM_UNCHECKED=1 compute-sanitizer --tool $$tool --error-exitcode 9 --target-processes application-only \
 	    $(BIN)/python -m pytest -q -x tests/kernels/test_operations.py tests/kernels/test_attention.py tests/kernels/test_cross_entropy.py \
-	    tests/kernels/test_updates.py tests/kernels/test_training.py || exit 1; done
+	    tests/kernels/test_updates.py tests/kernels/test_kv_cache.py tests/kernels/test_training.py || exit 1; done
 
 wheel-check: .venv/installed     ## build the wheel, install it in a fresh place, and use it from there
 	$(BIN)/python tests/wheel_check.py

@@ -6,6 +6,7 @@ from ops.cases import CASES as SMALL
 from ops.cases import Case, bools, cases, ids, ignoring, qkv
 
 from minillm.kernels import OPERATIONS
+from minillm.ops.rope import LinearScaling
 
 LONG = {"long": (((3, 400),),), "packs": (((2, 40),),)}
 
@@ -31,7 +32,8 @@ LARGER = [
     *cases("embedding", packs=((ids(5, 7, below=4), (9, 24)),), wide=((ids(40, below=3), (3, 300)),),
            many=((ids(1100, below=300), (300, 5)),), one_row=((ids(200, below=1), (1, 9)),), frequent=((ids(300, below=2) * ids(300, below=5), (5, 8)),)),
     *cases("rope", packs=(((2, 5, 3, 16),),), interleaved_packs=(((2, 5, 3, 16),), dict(pairing="interleaved")), long=(((3, 9, 2, 40),),),
-           positions_and_packs=(((2, 3, 2, 32),), dict(positions=ids(2, 3, below=50)))),
+           positions_and_packs=(((2, 3, 2, 32),), dict(positions=ids(2, 3, below=50))),
+           positions_and_scaling=(((1, 3, 2, 8),), dict(positions=ids(3, below=90_000), scaling=LinearScaling(3.0)))),
     *cases("learned_positions", packs=(((2, 5, 24), (9, 24)),), wide=(((3, 2, 300), (2, 300)),),
            positions_and_packs=(((2, 5, 40), (9, 40)), dict(positions=ids(2, 5, below=9))), many=(((70, 3, 4), (3, 4)),)),
     *cases("sinusoidal", packs=(((2, 5, 24),),), wide=(((3, 2, 301),),), positions_and_packs=(((2, 5, 40),), dict(positions=ids(5, below=900), theta=50.0))),

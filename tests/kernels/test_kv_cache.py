@@ -23,7 +23,7 @@ def test_it_is_right_amid_nan_with_every_access_checked(what, dtype, offset):
         what(KERNELS, dtype, offset)
 
 
-@pytest.mark.parametrize("threads", [1, 1024])
+@pytest.mark.parametrize("threads", [1, 33, 1024])
 def test_other_block_sizes_store_the_same(threads, monkeypatch):
     monkeypatch.setattr(kv_cache, "THREADS", threads)
     with emulator.settings(checked=True):

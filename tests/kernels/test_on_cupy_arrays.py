@@ -147,7 +147,7 @@ def test_a_models_dropout_may_have_its_key_and_its_first_row_in_device_memory(op
 def test_the_tests_for_a_gpu_can_be_run():
     """All of them, carried to the stand-in, in a process of their own: the first who has a GPU shall not be the first to run them."""
     environment = os.environ | {"MINILLM_TEST_DEVICE": "standin"}
-    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("device", "operations", "products", "attention", "cross_entropy", "updates", "training")]
+    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("device", "operations", "products", "attention", "kv_cache", "cross_entropy", "updates", "training")]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:]
