@@ -113,6 +113,11 @@ def test_a_part_that_cant_even_begin_is_told(conducted):
     assert conducted("import no_such_module") == {"this part": {"failed": "its process ended: 1; see gpu.log"}}
 
 
+def test_what_an_earlier_call_was_cut_short_in_is_done_again(conducted, tmp_path):
+    Results(tmp_path, "part").write("first", begun=time.time() - 1000, limit=5)
+    assert conducted("") == {"first": {"figure": 1}, "last": {"figure": 2}}
+
+
 def test_a_part_gets_what_the_parts_before_it_have_left(monkeypatch, tmp_path):
     now, given = [0.0], {}
     monkeypatch.setattr(conductor, "PARTS", [Part("one", 100), Part("two", 100), Part("three", 100)])
@@ -136,7 +141,7 @@ def test_half_a_line_is_no_result(tmp_path):
     results.write("whole", figure=1)
     with results.path.open("a") as file:
         file.write('{"name": "half", "fig')
-    assert results.finished() == {"whole": {"figure": 1}} and results.running() is None
+    assert results.finished() == {"whole": {"figure": 1}} and results.running(0.0) is None
 
 
 # --- the clock -----------------------------------------------------------------------------------------------------------------------

@@ -54,13 +54,13 @@ def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
     """One part, in as many processes as it takes."""
     results, end = Results(out, part.name), time.monotonic() + seconds
     for _ in range(MOST_DEATHS):
-        left = end - time.monotonic()
+        left, began = end - time.monotonic(), time.time()
         if left < 3:
             return
         code = watched(part, out, left, results, rehearsal)
         if code == 0:
             return
-        if (running := results.running()) is not None:
+        if (running := results.running(began)) is not None:
             results.write(running["name"], failed=f"its process ended: {code}")
         elif code != BROKEN:
             results.write("this part", failed=f"its process ended: {code}; see {LOG}")
@@ -71,14 +71,14 @@ def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
 def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: bool) -> int | str:
     """0, or an exit status, or in words why it was ended."""
     command = [sys.executable, "-m", "benchmarks.on_gpu.child", part.module, str(out), f"{seconds:.1f}", *["--rehearse"] * rehearsal]
-    end = time.monotonic() + seconds + GRACE
+    end, began = time.monotonic() + seconds + GRACE, time.time()
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if rehearsal else {}     # several processes rehearse on few cores
     with (out / LOG).open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | threads,
                                    start_new_session=True)
     try:
         while (code := process.poll()) is None:
-            running = results.running()
+            running = results.running(began)
             if running is not None and time.time() - running["begun"] > running["limit"]:
                 return f"it took longer than {running['limit']:.0f} s"
             if time.monotonic() > end:

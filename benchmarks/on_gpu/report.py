@@ -127,8 +127,8 @@ def race(name: str, figures: dict) -> Iterator[list[str]]:
         mfu = figures["flops"] / each["step"] / figures["peak"] if speed and figures["peak"] else None
         mode = f" ({each['mode']})" if who == "ours" and each.get("mode") else ""
         yield [f"{name}, {case['b']} × {case['t']:,}" if number == 0 else "", who + mode, fixed(speed), fixed(each.get("step"), ",.2f", 1e-3, " ms"),
-               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB"), fixed(speed and compiled and speed / compiled, ".2f"),
-               "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
+               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB"),
+               fixed(speed and compiled and speed / compiled, ".2f"), "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
 
 
 def profile(results: dict) -> str:

@@ -17,7 +17,7 @@ def of(file, *entries):
 
 MUTANTS = [
     *of("conductor.py",
-        ("who died isn't noted, and dies again", 'if (running := results.running()) is not None:', "if (running := None) is not None:",
+        ("who died isn't noted, and dies again", 'if (running := results.running(began)) is not None:', "if (running := None) is not None:",
          COSTS_NO_OTHER),
         ("only the process itself is ended", "os.killpg(process.pid, signal.SIGKILL)", "os.kill(process.pid, signal.SIGKILL)",
          TESTS + "test_nothing_is_left_running"),
@@ -28,7 +28,9 @@ MUTANTS = [
         ("a part that can't begin is silent", "elif code != BROKEN:", "elif code == BROKEN:", TESTS + "test_a_part_that_cant_even_begin_is_told")),
     *of("results.py",
         ("half a line is an error", "except json.JSONDecodeError:", "except KeyError:", TESTS + "test_half_a_line_is_no_result"),
-        ("a finished measurement still runs", 'lines[-1] if lines and "begun" in lines[-1] else None', "lines[0] if lines else None",
+        ("what an earlier call was cut short in is blamed for taking long", " > since else None", " > 0 else None",
+         TESTS + "test_what_an_earlier_call_was_cut_short_in_is_done_again"),
+        ("a finished measurement still runs", 'lines[-1] if lines and lines[-1].get("begun", 0.0) > since else None', "lines[0] if lines else None",
          TESTS + "test_half_a_line_is_no_result")),
     *of("clock.py",
         ("nothing keeps the GPU busy", "(int(spin * CYCLES),)", "(0,)", HOSTS_TIME),
