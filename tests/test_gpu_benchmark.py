@@ -118,21 +118,24 @@ def test_what_an_earlier_call_was_cut_short_in_is_done_again(conducted, tmp_path
     assert conducted("") == {"first": {"figure": 1}, "last": {"figure": 2}}
 
 
-def test_a_part_gets_what_the_parts_before_it_have_left(monkeypatch, tmp_path):
-    now, given = [0.0], {}
+@pytest.mark.parametrize("minutes, took, given", [
+    (6, (40, 130, 100), (160, 220, 190)),        # 360 s, less what later parts are promised
+    (6, (230, 30, 100), (160, 30, 100)),         # who takes too long takes it from the next one, not from the whole
+    (6, (340, 10, 10), (160, 10, 10)),           # but for a moment
+    (2.5, (40, 60, 40), (50, 60, 50))],          # too little for all shares: each gets half
+    ids=["quick", "slow", "far too slow", "short"])
+def test_a_part_gets_what_the_parts_before_it_have_left(monkeypatch, tmp_path, minutes, took, given):
+    now, seen = [0.0], []
     monkeypatch.setattr(conductor, "PARTS", [Part("one", 100), Part("two", 100), Part("three", 100)])
     monkeypatch.setattr(conductor.time, "monotonic", lambda: now[0])
 
     def run(part, out, seconds, rehearsal):
-        given[part.name] = seconds
-        now[0] += {"one": 40, "two": 130, "three": 100}[part.name]
+        now[0] += took[len(seen)]
+        seen.append(seconds)
 
     monkeypatch.setattr(conductor, "run", run)
-    conductor.conduct(tmp_path, minutes=6, rehearsal=False, only=[], after=lambda: None)
-    assert given == {"one": 160, "two": 220, "three": 190}                   # 360 s, less what later parts are promised
-    now[0], given = 0.0, {}
-    conductor.conduct(tmp_path, minutes=2.5, rehearsal=False, only=[], after=lambda: None)
-    assert given["one"] == 50 and given["two"] == 60                         # too little for all shares: each gets half
+    conductor.conduct(tmp_path, minutes, rehearsal=False, only=[], after=lambda: None)
+    assert tuple(seen) == given
 
 
 def test_half_a_line_is_no_result(tmp_path):
@@ -281,3 +284,16 @@ def test_it_starts_as_a_file_and_as_a_module(tmp_path):
     for way in (["benchmarks/gpu.py"], ["-m", "benchmarks.gpu"]):
         done = subprocess.run([sys.executable, *way, "--help"], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0 and "--rehearse" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_without_pytorch_our_own_figures_are_there(tmp_path, monkeypatch):
+    pytest.importorskip("cupy", reason="the stand-in reads CuPy's names and signatures: pip install 'minillm[cuda]'")
+    (tmp_path / "torch.py").write_text("raise ImportError('not here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    command = [sys.executable, "benchmarks/gpu.py", "--rehearse", "--minutes", "20", "--out", str(tmp_path), "--only", "machine", "kernels"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kernels = Results(tmp_path, "kernels").finished()
+    assert len(kernels) > 50 and all(figures.get("seconds") and figures["theirs"] == {} for figures in kernels.values()), (tmp_path / "gpu.log").read_text()
+    assert list(Results(tmp_path, "machine").finished()["copy"]["by"]) == ["CuPy"]

@@ -59,11 +59,11 @@ def softmax(place: Any) -> Operation:
 # --- where tokens stand ----------------------------------------------------------------------------------------------------------
 
 def rope(place: Any) -> Operation:
-    from .torch_models import rotated
     b, t, h, e = place.size((64, 1024, 12, 64), (2, 5, 2, 16))
     x, torch = place.normal(b, t, h, e), place.torch
     theirs = {}
     if torch is not None:
+        from .torch_models import rotated
         pairs = torch.arange(0, e, 2, dtype=torch.float64) / e
         angle = torch.arange(t, dtype=torch.float64)[:, None, None] * 10_000.0 ** -pairs
         tables = functools.cache(lambda dtype: [table.to(place.torch_device, dtype) for table in (angle.cos(), angle.sin())])

@@ -1,7 +1,7 @@
 """Runs the parts one after another, each in a process of its own, so that a kernel that breaks the card's context, or hangs, costs one
 measurement and not the rest. This process never touches the GPU.
 
-A part has a share of the time; what it leaves goes to those behind it. Its process is told how many seconds it has, and looks after
+A part has a share of the time; what it leaves, or takes too much, is the next one's gain or loss. Its process is told how many seconds it has, and looks after
 that itself; a measurement that takes longer than it said it could is ended from here, and the part goes on behind it.
 """
 
@@ -18,6 +18,7 @@ from .child import BROKEN
 from .results import LOG, Results
 
 ROOT = Path(__file__).resolve().parents[2]
+LEAST = 10          # seconds that a part gets, however late it is
 GRACE = 8           # seconds that a part may overrun before it is ended
 MOST_DEATHS = 6     # of a part's processes; then the part is given up
 
@@ -42,7 +43,7 @@ def conduct(out: Path, minutes: float, rehearsal: bool, only: list[str], after: 
     scale = min(1.0, total / sum(part.seconds for part in chosen))           # less time than all shares together: each gets less
     for number, part in enumerate(chosen):
         later = scale * sum(each.seconds for each in chosen[number + 1:])
-        seconds = max(scale * part.seconds, total - later - (time.monotonic() - began))
+        seconds = max(LEAST, total - later - (time.monotonic() - began))
         print(f"{part.name}: up to {seconds:.0f} s", file=sys.stderr, flush=True)
         try:
             run(part, out, seconds, rehearsal)

@@ -24,9 +24,9 @@ class Operation:
         self.exact = self.theirs.pop("exact", next(iter(self.theirs.values()), None))
 
     def forward(self) -> Work:
-        there = self.there(False)
-        return Work(lambda: self.op.forward(*self.given, **self.options)[0], {name: lambda run=run: run(*there) for name, run in self.theirs.items()},
-                    self.exact_forward, self.moved[0], self.flops[0])
+        there = functools.cache(lambda: self.there(False))
+        return Work(lambda: self.op.forward(*self.given, **self.options)[0],
+                    {name: lambda run=run: run(*there()) for name, run in self.theirs.items()}, self.exact_forward, self.moved[0], self.flops[0])
 
     def backward(self) -> Work:
         y, cache = self.op.forward(*self.given, **self.options)

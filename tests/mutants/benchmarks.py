@@ -23,7 +23,7 @@ MUTANTS = [
          TESTS + "test_nothing_is_left_running"),
         ("later parts are promised nothing", "chosen[number + 1:]", "chosen[len(chosen):]",
          TESTS + "test_a_part_gets_what_the_parts_before_it_have_left"),
-        ("what is saved is lost", "max(scale * part.seconds, total - later - (time.monotonic() - began))", "scale * part.seconds",
+        ("what is saved is lost", "max(LEAST, total - later - (time.monotonic() - began))", "scale * part.seconds",
          TESTS + "test_a_part_gets_what_the_parts_before_it_have_left"),
         ("a part that can't begin is silent", "elif code != BROKEN:", "elif code == BROKEN:", TESTS + "test_a_part_that_cant_even_begin_is_told")),
     *of("results.py",
