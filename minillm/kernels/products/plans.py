@@ -95,11 +95,11 @@ def alignment(address: int) -> int:
 
 def visible(x: Any, batch: tuple) -> tuple[Any, View, bool]:
     """(x, view, transposed) for an operand with these leading axes: x itself, or, where the library can't see it as it lies, a copy."""
-    np = xp(x)
-    spread = x if x.shape[:-2] == batch else np.broadcast_to(x, (*batch, *x.shape[-2:]))
+    cupy = xp(x)
+    spread = x if x.shape[:-2] == batch else cupy.broadcast_to(x, (*batch, *x.shape[-2:]))
     found = seen(spread)
     if found is None:
-        spread = np.ascontiguousarray(spread)
+        spread = cupy.ascontiguousarray(spread)
         found = seen(spread)
     return spread, *found
 
