@@ -18,7 +18,7 @@ def of(file, *entries):
 MUTANTS = [
     *of("products/plans.py",
         ("rows of a wider array are taken for rows in one piece", "leading = length if lines == 1 else to_next", "leading = length", ANYHOW),
-        ("transposed views aren't marked", "alignment(x.data.ptr)), bool(transposed)", "alignment(x.data.ptr)), False", ANYHOW),
+        ("transposed views aren't marked", "*matrices), bool(transposed)", "*matrices), False", ANYHOW),
         ("one row for many is a matrix", "(lines == 1 or to_next >= length)", "True", CUBLASLT + "test_one_row_for_many_is_copied_first"),
         ("any leading axes are a batch", "count > 1 and here != count * step", "False", ANYHOW),
         ("the operands keep their places", "(visible(x, out.shape[:-2]) for x in (b, a))", "(visible(x, out.shape[:-2]) for x in (a, b))", ANYHOW),
