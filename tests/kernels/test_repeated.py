@@ -1,6 +1,7 @@
 """Work that is repeated: recorded, planned, captured, and always with the same results. On the stand-in for CuPy; with
 MINILLM_TEST_DEVICE=cuda on a card."""
 
+import functools
 import gc
 import os
 
@@ -288,6 +289,16 @@ def test_what_can_not_be_captured_is_said_and_goes_on_planned(gpu, obstacle, sai
     assert step.why.startswith("The work can't be captured as a CUDA graph: ") and said in step.why
     assert "(test_repeated.py, line" in step.why, "and where"
     assert not gpu.standin_streams._capturing and len(calls) == 7, "one attempt, which is given up"
+
+
+@ON_THE_STAND_IN
+def test_work_without_lines_of_its_own_is_no_trouble(gpu):
+    step = Repeated(functools.partial(gpu.cuda.alloc, 100), gpu)
+    assert modes_of(step, 5) == MODES[:5]
+    x = gpu.ones((2, 2), "float32")
+    step = Repeated(functools.partial(gpu.matmul, x, x), gpu)
+    modes_of(step, 5)
+    assert step.mode == "planned" and "(repeated.py, line" in step.why
 
 
 def test_what_takes_other_memory_while_it_is_captured_stays_planned(gpu):
