@@ -7,12 +7,14 @@
     machine      what the card reaches at best: copying, multiplying, starting kernels
     kernels      every kernel beside PyTorch's, by time, bytes or FLOPs a second, and rightness
     training     tokens a second, MFU and memory of GPT-2 and Llama, beside PyTorch eager and compiled; and of tiny models
+    profile      where the time of a step goes, by operation
     decoding     tokens a second, beside transformers
     real_run     llama-small learns for the time that is left
 
-Each part is a process of its own with a share of the time (on_gpu/conductor.py). What has been measured is on the disk at once: OUT has
-PART.jsonl and PART.log, gpu.json with everything, gpu.md with the tables. It needs NumPy, CuPy, ml_dtypes, safetensors, jaxtyping and tqdm;
-and PyTorch, or the columns beside ours stay empty. No network, and the package needn't be installed.
+Each part is a process of its own with a share of the time (on_gpu/conductor.py). What has been measured is on the disk at once, in
+OUT/gpu.jsonl; gpu.json has everything, gpu.md the tables, gpu.log what the processes said, loss.png the real run. A longer one:
+--only real_run --minutes 9 --resume. It needs NumPy, CuPy, ml_dtypes, safetensors, jaxtyping and tqdm; and PyTorch, or the columns beside
+ours stay empty. No network, and the package needn't be installed.
 """
 
 import argparse
@@ -25,6 +27,7 @@ sys.path[:0] = [str(ROOT)]                       # so that it runs as a file, to
 
 from benchmarks.on_gpu import report  # noqa: E402
 from benchmarks.on_gpu.conductor import PARTS, conduct  # noqa: E402
+from benchmarks.on_gpu.results import FILE, LOG  # noqa: E402
 
 
 def main() -> int:
@@ -42,8 +45,8 @@ def main() -> int:
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     if not given.resume:
-        for old in (path for part in PARTS for path in out.glob(f"{part.name}.*")):
-            old.unlink()
+        for name in (FILE, LOG):
+            (out / name).unlink(missing_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))   # so that what runs is ended, and the table written
     try:
         conduct(out, given.minutes, given.rehearse, given.only, lambda: report.write(out, given.rehearse))

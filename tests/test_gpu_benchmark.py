@@ -63,7 +63,7 @@ def conducted(tmp_path, monkeypatch):
     def conduct(trouble, seconds=60):
         (tmp_path / "parts" / "part.py").write_text(PART + trouble)
         conductor.run(Part("part", seconds, "parts"), tmp_path, seconds, rehearsal=False)
-        return Results(tmp_path / "part.jsonl").finished()
+        return Results(tmp_path, "part").finished()
 
     return conduct
 
@@ -79,7 +79,7 @@ def test_a_measurement_that_goes_wrong_costs_no_other_one(conducted, trouble, na
 def test_a_broken_card_gets_a_new_process(conducted, tmp_path):
     conducted(BREAKS_THE_CARD.replace("BROKEN.append(True)", 'BROKEN.append(True); print("process", os.getpid())')
               + 'TROUBLES += [Measurement("next", lambda: {"broken": len(BROKEN), "process": os.getpid()})]')
-    found = Results(tmp_path / "part.jsonl").finished()
+    found = Results(tmp_path, "part").finished()
     assert found["next"]["broken"] == 0, "the next measurement ran in the process whose card was broken"
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_left_running(conducted, tmp_path):
 def test_when_its_time_is_up_a_part_keeps_what_it_has(conducted, tmp_path, monkeypatch):
     def monotonic():
         """An hour later as soon as the long measurement has begun."""
-        return time.monotonic() + 3600 * any(line["name"] == "long" for line in Results(tmp_path / "part.jsonl").lines())
+        return time.monotonic() + 3600 * any(line["name"] == "long" for line in Results(tmp_path, "part").lines())
 
     monkeypatch.setattr(conductor, "time", SimpleNamespace(monotonic=monotonic, time=time.time, sleep=time.sleep))
     found = conducted('TROUBLES += [Measurement("long", lambda: time.sleep(600), limit=900)]')
@@ -111,7 +111,7 @@ def test_a_measurement_that_needs_more_time_than_is_left_is_left_out(conducted):
 
 
 def test_a_part_that_cant_even_begin_is_told(conducted):
-    assert list(conducted("import no_such_module")) == ["this part"]
+    assert conducted("import no_such_module") == {"this part": {"failed": "its process ended: 1; see gpu.log"}}
 
 
 def test_a_part_gets_what_the_parts_before_it_have_left(monkeypatch, tmp_path):
@@ -132,7 +132,7 @@ def test_a_part_gets_what_the_parts_before_it_have_left(monkeypatch, tmp_path):
 
 
 def test_half_a_line_is_no_result(tmp_path):
-    results = Results(tmp_path / "part.jsonl")
+    results = Results(tmp_path, "part")
     results.begin("whole", 5)
     results.write("whole", figure=1)
     with results.path.open("a") as file:
@@ -245,7 +245,7 @@ def out(tmp_path):
                  "torch.compile": {"failed": "no answer after 100 s"}}}}}
     for part, measurements in parts.items():
         for name, figures in measurements.items():
-            Results(tmp_path / f"{part}.jsonl").write(name, **figures)
+            Results(tmp_path, part).write(name, **figures)
     return tmp_path
 
 
@@ -299,7 +299,7 @@ def test_the_table_takes_its_place_in_the_results(out, tmp_path, before):
 @pytest.mark.parametrize("rehearsal, machine, said", [(True, CARD, "rehearsal"), (False, {}, "which card")], ids=["a rehearsal", "no card"])
 def test_the_results_take_no_figures_from_nowhere(tmp_path, rehearsal, machine, said):
     for name, figures in machine.items():
-        Results(tmp_path / "machine.jsonl").write(name, **figures)
+        Results(tmp_path, "machine").write(name, **figures)
     results = tmp_path / "RESULTS.md"
     results.write_text("# Results\n")
     report.write(tmp_path, rehearsal)
@@ -322,7 +322,7 @@ sys.meta_path.insert(0, Absent())
 """
 LEAN = """
 import importlib
-for part in "place clock machine kernels cases products training contenders decoding real_run report conductor".split():
+for part in "place clock machine kernels cases products training contenders profile decoding real_run report conductor".split():
     importlib.import_module(f"benchmarks.on_gpu.{part}")
 import numpy as np
 import minillm, minillm.plot

@@ -7,7 +7,9 @@
     machine.py      part 1: the card, and what it reaches at best
     kernels.py      part 2: every kernel beside PyTorch (cases.py, products.py)
     training.py     part 3: tokens a second beside PyTorch (contenders.py; torch_models.py)
-    decoding.py     part 4: writing text
-    real_run.py     part 5: a model learns, beside the same on a CPU
+    profile.py      part 4: where the time of a step goes
+    decoding.py     part 5: writing text
+    real_run.py     part 6: a model learns, beside the same on a CPU
+    results.py      what a part has found, on the disk
     report.py       the tables
 """

@@ -68,6 +68,7 @@ class Operation:
     def gradients(self, y: Any, there: list, dy: tuple) -> tuple:
         """For every float tensor in turn; None for what is none."""
         floats = [x for x in there if x is not None and x.requires_grad]
+        dy = [one.to(part.dtype) for one, part in zip(dy, y if isinstance(y, tuple) else (y,), strict=True)]
         found = iter(self.place.torch.autograd.grad(y, floats, dy, retain_graph=True))
         return tuple(next(found) if x is not None and x.requires_grad else None for x in there if x is None or x.is_floating_point())
 
@@ -129,9 +130,9 @@ def rope(place: Any) -> Operation:
     theirs = {}
     if torch is not None:
         pairs = torch.arange(0, e, 2, dtype=torch.float64) / e
-        angle = torch.arange(t, dtype=torch.float64)[:, None] * 10_000.0 ** -pairs
-        cos, sin = (table.float().to(place.torch_device)[:, None] for table in (angle.cos(), angle.sin()))
-        theirs = {"PyTorch": lambda x: rotated(x, cos.to(x.dtype), sin.to(x.dtype))}
+        angle = torch.arange(t, dtype=torch.float64)[:, None, None] * 10_000.0 ** -pairs
+        tables = functools.cache(lambda dtype: [table.to(place.torch_device, dtype) for table in (angle.cos(), angle.sin())])
+        theirs = {"PyTorch": lambda x: rotated(x, *tables(x.dtype))}
     return Operation(place, "rope", [x], theirs, moved=(2 * x.nbytes, 2 * x.nbytes))
 
 
@@ -145,8 +146,9 @@ def sinusoidal(place: Any) -> Work:
     from minillm.ops.sinusoidal import waves
     b, t, d = place.size((64, 1024, 768), (2, 5, 16))
     x = place.normal(b, t, d)
-    table = place.xp.asarray(waves(place.xp.arange(t), d, 10_000.0).astype("float32"))
-    return Operation(place, "sinusoidal", [x], {"PyTorch": lambda x: (x + place.to_torch(table)).to(x.dtype)}, moved=(2 * x.nbytes, None)).forward()
+    wide = waves(place.xp.arange(t), d, 10_000.0).astype("float32")
+    table = functools.cache(lambda dtype: place.to_torch(wide).to(dtype))
+    return Operation(place, "sinusoidal", [x], {"PyTorch": lambda x: x + table(x.dtype)}, moved=(2 * x.nbytes, None)).forward()
 
 
 def embedding(place: Any) -> Operation:
@@ -179,7 +181,7 @@ def cross_entropy_backward(place: Any) -> Work:
 
 def mean_loss(place: Any) -> Operation:
     x, targets = logits_and_targets(place)
-    operation = Operation(place, "cross_entropy", [x, targets], {"PyTorch": lambda x, targets: functional().cross_entropy(x.float(), targets)},
+    operation = Operation(place, "cross_entropy", [x, targets], {"PyTorch": lambda x, targets: functional().cross_entropy(x, targets)},
                           moved=(x.nbytes, 2 * x.nbytes))
     whole = operation.op
     operation.op = type("TheLossAlone", (), {"forward": staticmethod(lambda *given: (lambda y, cache: (y[0], cache))(*whole.forward(*given))),
@@ -203,7 +205,7 @@ def output_layer(place: Any) -> Work:
         given, ids = [each.detach().requires_grad_() for each in given], place.to_torch(targets)
 
         def run() -> tuple:
-            loss = functional().cross_entropy((given[0] @ given[1].T).float(), ids)
+            loss = functional().cross_entropy(given[0] @ given[1].T, ids)
             return loss.detach(), *place.torch.autograd.grad(loss, given)
         return run
 

@@ -1,7 +1,7 @@
 """The process of one part: python -m benchmarks.on_gpu.child MODULE OUT SECONDS [--rehearse].
 
-A part is a module with measurements(place) → list of Measurement. Those that OUT/PART.jsonl has already (PART: the module's own name) are
-left out: so a process that died is followed by one that goes on behind the measurement that killed it.
+A part is a module with measurements(place) → list of Measurement. Those that are on the disk already are left out: so a
+process that died is followed by one that goes on behind the measurement that killed it.
 """
 
 import importlib
@@ -28,7 +28,7 @@ def main(module: str, out: str, seconds: str, *options: str) -> int:
     end = time.monotonic() + float(seconds)
     from .place import Place
     place = Place(Path(out), end, rehearsal="--rehearse" in options)
-    results = Results(place.out / f"{module.rpartition('.')[2]}.jsonl")
+    results = Results(place.out, module.rpartition(".")[2])
     for measurement in importlib.import_module(module).measurements(place):
         if measurement.name in results.finished():
             continue

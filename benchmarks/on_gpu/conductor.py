@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .child import BROKEN
-from .results import Results
+from .results import LOG, Results
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE = 8           # seconds that a part may overrun before it is ended
@@ -32,7 +32,7 @@ class Part(NamedTuple):
         return f"{self.folder}.{self.name}"
 
 
-PARTS = [Part("machine", 45), Part("kernels", 110), Part("training", 190), Part("decoding", 50), Part("real_run", 45)]
+PARTS = [Part("machine", 45), Part("kernels", 105), Part("training", 180), Part("profile", 20), Part("decoding", 50), Part("real_run", 45)]
 
 
 def conduct(out: Path, minutes: float, rehearsal: bool, only: list[str], after: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ def conduct(out: Path, minutes: float, rehearsal: bool, only: list[str], after: 
 
 def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
     """One part, in as many processes as it takes."""
-    results, end = Results(out / f"{part.name}.jsonl"), time.monotonic() + seconds
+    results, end = Results(out, part.name), time.monotonic() + seconds
     for _ in range(MOST_DEATHS):
         left = end - time.monotonic()
         if left < 3:
@@ -63,9 +63,9 @@ def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
         if (running := results.running()) is not None:
             results.write(running["name"], failed=f"its process ended: {code}")
         elif code != BROKEN:
-            results.write("this part", failed=f"its process ended: {code}; see {part.name}.log")
+            results.write("this part", failed=f"its process ended: {code}; see {LOG}")
             return
-    results.write("this part", failed=f"given up after {MOST_DEATHS} processes; see {part.name}.log")
+    results.write("this part", failed=f"given up after {MOST_DEATHS} processes; see {LOG}")
 
 
 def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: bool) -> int | str:
@@ -73,7 +73,7 @@ def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: 
     command = [sys.executable, "-m", "benchmarks.on_gpu.child", part.module, str(out), f"{seconds:.1f}", *["--rehearse"] * rehearsal]
     end = time.monotonic() + seconds + GRACE
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if rehearsal else {}     # several processes rehearse on few cores
-    with (out / f"{part.name}.log").open("ab") as log:
+    with (out / LOG).open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ | threads)
     try:
         while (code := process.poll()) is None:

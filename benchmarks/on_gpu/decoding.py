@@ -1,5 +1,6 @@
-"""Part 4: writing text, greedily and with a cache, beside transformers; where that isn't installed, beside the same model in PyTorch with a
-cache of its own (torch_models.py). Both have the same weights and the same prompts, and take turns."""
+"""Part 5: writing text, greedily and with a cache, beside transformers; where that isn't installed, beside the same model in PyTorch with a
+cache of its own (torch_models.py). Both have the same weights and the same prompts, and take turns. What one more token costs is told apart
+from what it costs to begin: by the times of a text and of a short one."""
 
 import importlib.util
 import statistics
@@ -9,7 +10,7 @@ from typing import Any
 
 from .child import Measurement
 
-PROMPT, NEW = 16, 128       # tokens
+PROMPT, NEW, FEW = 16, 128, 16          # tokens: of the prompt, of a text, and of a short one
 BATCHES = 1, 16
 
 
@@ -36,22 +37,22 @@ class Writers:
         import numpy as np
         if name != self.name:
             self.make(name)
-        new = self.place.size(NEW, 6)
+        new, few = self.place.size((NEW, FEW), (6, 2))
         prompts = np.random.default_rng(0).integers(0, self.ours.config.vocab_size, (b, PROMPT))
-        works = {"ours": lambda: self.write(prompts, new)}
-        if self.theirs is not None:
-            works[self.who] = lambda: self.theirs(prompts, new)
-        texts = {who: work() for who, work in works.items()}                 # also warms up
-        seconds: dict[str, list] = {who: [] for who in works}
-        end = time.monotonic() + self.place.size(8, 1)
+        works = {"ours": lambda new: self.write(prompts, new)} | ({} if self.theirs is None else {self.who: lambda new: self.theirs(prompts, new)})
+        texts = {who: work(new) for who, work in works.items()}              # also warms up
+        seconds: dict[tuple, list] = {(who, length): [] for who in works for length in (new, few)}
+        end = time.monotonic() + self.place.size(5, 1)
         for turn in range(7):
             if turn >= 2 and time.monotonic() > end:
                 break
-            for who in list(works)[::1 if turn % 2 else -1]:
+            for who, length in list(seconds)[::1 if turn % 2 else -1]:
                 began = time.perf_counter()
-                works[who]()
-                seconds[who].append(time.perf_counter() - began)
-        found = {who: {"seconds": statistics.median(each), "tokens_per_second": b * new / statistics.median(each)} for who, each in seconds.items()}
+                works[who](length)
+                seconds[who, length].append(time.perf_counter() - began)
+        median = {key: statistics.median(each) for key, each in seconds.items()}
+        found = {who: {"seconds": median[who, new], "tokens_per_second": b * new / median[who, new],
+                       "token": (median[who, new] - median[who, few]) / (new - few)} for who in works}
         same = {"same tokens": float(np.mean(np.array(texts["ours"]) == np.array(texts[self.who])))} if self.who in texts else {}
         return {"b": b, "new": new, "prompt": PROMPT, "writers": found, **same}
 

@@ -1,7 +1,6 @@
-"""Part 5: a real run. llama-small learns tales, byte by byte, for the time that is left: text without end, from nowhere but this package,
+"""Part 6: a real run. llama-small learns tales, byte by byte, for the time that is left: text without end, from nowhere but this package,
 of which the least possible loss is known. Its first steps are held to the same steps on the CPU, in float32: same seed, same batches."""
 
-import json
 import os
 import subprocess
 import sys
@@ -78,7 +77,7 @@ def first_steps(place: Any) -> dict:
     """Small batches, so that a CPU can keep up. It gets a process and a time; as many steps as it made are compared."""
     b, t, steps = place.size((4, 1024, 12), (2, 24, 4))
     seconds = min(60.0, place.left() / 3)
-    path = place.out / "cpu_losses.jsonl"
+    path = place.out / "cpu_losses.txt"
     path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.on_gpu.real_run", str(path), str(b), str(t), str(steps), str(int(place.rehearsal))]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
@@ -90,7 +89,8 @@ def first_steps(place: Any) -> dict:
     finally:
         process.kill()
         process.wait()
-    cpu = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    cpu = [float(line) for line in path.read_text().splitlines()] if path.exists() else []
+    path.unlink(missing_ok=True)
     apart = [abs(x - y) for x, y in zip(ours, cpu)]
     return {"b": b, "t": t, "losses": ours, "CPU": cpu, "largest difference": max(apart, default=None),
             "wrong": not all(each <= TOLERANCE for each in apart) if apart else None}
@@ -98,7 +98,7 @@ def first_steps(place: Any) -> dict:
 
 def on_cpu(path: str, b: str, t: str, steps: str, small: str) -> None:
     with open(path, "w") as file:
-        train("cpu", int(b), int(t), int(steps), small == "1", on_step=lambda _, loss: print(json.dumps(loss), file=file, flush=True))
+        train("cpu", int(b), int(t), int(steps), small == "1", on_step=lambda _, loss: print(loss, file=file, flush=True))
 
 
 # --- the run -----------------------------------------------------------------------------------------------------------------------
@@ -110,21 +110,18 @@ def run(place: Any) -> dict:
     rate = seconds_of_a_step(place, b, t)
     steps = max(8, int((place.left() - 12) * 0.92 / rate)) if not place.rehearsal else 6
     began, seen = time.perf_counter(), []
-    lines: list[dict] = []
 
     def note(step: int, loss: float) -> None:
         seen.append(time.perf_counter() - began)
-        lines.append({"step": step - 1, "loss": loss, "seconds": round(seen[-1], 3)})
 
     losses = train("cuda", b, t, steps, place.rehearsal, note)
     entropy = tales.entropy(place.size(2000, 50))
     floor = entropy.per_tale / (entropy.per_tale / entropy.per_byte + 1)         # a tale's bytes, and what ends it
-    (place.out / "real_run_losses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     steady = (seen[-1] - seen[len(seen) // 4]) / (len(seen) - 1 - len(seen) // 4)
     last = losses[-max(1, len(losses) // 20):]
     return {"b": b, "t": t, "steps": len(losses), "seconds": seen[-1], "tokens": len(losses) * b * t, "tokens_per_second": b * t / steady,
             "flops": flops.of_model(config_of(place.rehearsal), b, t).total, "step": steady, "first loss": losses[0], "last loss": sum(last) / len(last),
-            "floor": floor, "picture": picture(lines, floor, place.out / "loss.png")}
+            "floor": floor, "picture": picture(losses, floor, place.out / "loss.png"), "losses": losses}
 
 
 def seconds_of_a_step(place: Any, b: int, t: int) -> float:
@@ -136,10 +133,11 @@ def seconds_of_a_step(place: Any, b: int, t: int) -> float:
     return (times[-1] - times[count // 2]) / (count - 1 - count // 2)
 
 
-def picture(lines: list[dict], floor: float, path: Path) -> str | None:
+def picture(losses: list[float], floor: float, path: Path) -> str | None:
+    """Its name; None without matplotlib."""
     try:
         from minillm import plot
-        plot.losses(lines, path, floor=floor)
+        plot.losses([{"step": step, "loss": loss} for step, loss in enumerate(losses)], path, floor=floor)
     except ImportError:
         return None
     return path.name

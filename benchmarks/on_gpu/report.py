@@ -17,7 +17,7 @@ HEADING = "## On a GPU"
 
 def write(out: Path, rehearsal: bool) -> str:
     """gpu.json and gpu.md; returns the latter."""
-    found = {part.name: Results(out / f"{part.name}.jsonl").finished() for part in PARTS}
+    found = {part.name: Results(out, part.name).finished() for part in PARTS}
     text = page(found, rehearsal)
     (out / "gpu.json").write_text(json.dumps({"rehearsal": rehearsal, **found}, indent=1) + "\n", encoding="utf-8")
     (out / "gpu.md").write_text(text, encoding="utf-8")
@@ -39,7 +39,7 @@ def record(out: Path, results: Path) -> None:
 
 def page(found: dict[str, dict], rehearsal: bool) -> str:
     sections = [heading(found["machine"], rehearsal), card(found["machine"]), kernels(found["kernels"], found["machine"]),
-                training(found["training"]), decoding(found["decoding"]), real_run(found["real_run"]), missing(found)]
+                training(found["training"]), profile(found["profile"]), decoding(found["decoding"]), real_run(found["real_run"]), missing(found)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -76,8 +76,8 @@ def card(machine: dict) -> str:
                  for name, rate in found["product"]["by"].items()]
     for name in ("launch", "graph"):
         rows += [[what, fixed(each, ".2f", 1, " µs")] for what, each in found.get(name, {}).get("microseconds", {}).items()]
-    clocks = found.get("clocks after", {}).get("nvidia-smi", {})
-    rows += [[words, clocks[name]] for name, words in (("clocks.sm", "clock after that"), ("power.limit", "power limit")) if name in clocks]
+    said = found.get("at work", {}).get("nvidia-smi", {})
+    rows += [[f"{words}, while it multiplies", said[name]] for name, words in (("clocks.sm", "clock"), ("power.draw", "power")) if name in said]
     return "### The card at its best\n\n" + table(["", ""], rows) if rows else ""
 
 
@@ -125,15 +125,30 @@ def race(name: str, figures: dict) -> Iterator[list[str]]:
                "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
 
 
+def profile(results: dict) -> str:
+    rows = []
+    for name, figures in good(results).items():
+        both = {op: (each.get("forward", 0.0), each.get("backward", 0.0)) for op, each in figures["by_op"].items()}
+        for number, (op, (forward, backward)) in enumerate(sorted(both.items(), key=lambda item: -sum(item[1]))):
+            flops, total = figures["by_op"][op]["flops"], forward + backward
+            rows.append([name if number == 0 else "", op, fixed(forward, ",.2f", 1e-3), fixed(backward, ",.2f", 1e-3),
+                         fixed(total / figures["seconds"], ".1%"), fixed(flops / total if flops and total else None, ",.0f", 1e12, " TFLOP/s")])
+    words = "Forward and backward of one batch, ms, with the GPU waited for around every operation: the shares are of that, which is slower than a step."
+    columns = ["model", "operation", "forward", "backward", "share", "rate"]
+    return f"### Where the time of a step goes\n\n{words}\n\n{table(columns, rows)}" if rows else ""
+
+
 def decoding(results: dict) -> str:
     rows = []
     for name, figures in good(results).items():
         ours, *others = figures["writers"].items()
-        (who, theirs), speed = others[0] if others else ("–", {}), ours[1]["tokens_per_second"]
-        rows.append([name, fixed(speed), who, fixed(theirs.get("tokens_per_second")), fixed(theirs and speed / theirs["tokens_per_second"], ".2f") if theirs else "–",
-                     fixed(figures.get("same tokens"), ".1%")])
-    words = "Greedy, with a cache, in bfloat16, after a prompt of 16 tokens; tokens a second, all rows together."
-    columns = ["model", "minillm", "beside", "tokens/s", "times as fast", "same tokens"]
+        (who, theirs), mine = others[0] if others else ("–", {}), ours[1]
+        ratio = fixed(mine["tokens_per_second"] / theirs["tokens_per_second"], ".2f") if theirs else "–"
+        rows.append([name, fixed(mine["tokens_per_second"]), fixed(mine["token"], ",.2f", 1e-3), who, fixed(theirs.get("tokens_per_second")),
+                     fixed(theirs.get("token"), ",.2f", 1e-3), ratio, fixed(figures.get("same tokens"), ".1%")])
+    words = ("Greedy, with a cache, in bfloat16: 128 tokens after a prompt of 16, tokens a second of all rows together from call to return; and ms for "
+             "one more token a row.")
+    columns = ["model", "minillm", "one more, ms", "beside", "tokens/s", "one more, ms", "times as fast", "same tokens"]
     return f"### Writing text\n\n{words}\n\n{table(columns, rows)}" if rows else ""
 
 
@@ -155,5 +170,7 @@ def missing(found: dict[str, dict]) -> str:
              if "failed" in figures or "left_out" in figures]
     lines += [f"- {part}, {name}, {who}: {each['failed']}" for part, results in found.items() for name, figures in results.items()
               for who, each in figures.get("contenders", {}).items() if "failed" in each]
+    lines += [f"- training, {name}, {who}: not as a graph: {why}" for name, figures in found["training"].items()
+              for who, each in figures.get("contenders", {}).items() for why in each.get("why") or []]
     lines += [f"- kernels, {name}, {who}: {why}" for name, figures in found["kernels"].items() for who, why in figures.get("troubles", {}).items()]
     return "### Not measured\n\n" + "\n".join(lines) if lines else ""

@@ -1,17 +1,21 @@
-"""What a part has found, a line of JSON for each measurement, on the disk before the next one begins.
+"""What the parts have found: OUT/gpu.jsonl, a line of JSON for each measurement, on the disk before the next one begins.
 
-    {"name": …, "begun": seconds since 1970}      so that it is known what a process was doing when it died
-    {"name": …, figures}
+    {"part": …, "name": …, "begun": seconds since 1970, "limit": seconds}      so that it is known what a process was doing when it died
+    {"part": …, "name": …, figures}
 """
 
 import json
 import time
 from pathlib import Path
 
+FILE, LOG = "gpu.jsonl", "gpu.log"
+
 
 class Results:
-    def __init__(self, path: Path):
-        self.path = path
+    """Of one part."""
+
+    def __init__(self, out: Path, part: str):
+        self.path, self.part = out / FILE, part
 
     def lines(self) -> list[dict]:
         """Those that are whole."""
@@ -21,11 +25,11 @@ class Results:
                 found.append(json.loads(line))
             except json.JSONDecodeError:
                 continue
-        return found
+        return [line for line in found if line.pop("part") == self.part]
 
     def write(self, name: str, **figures) -> None:
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name, **figures}) + "\n")
+            file.write(json.dumps({"part": self.part, "name": name, **figures}) + "\n")
 
     def begin(self, name: str, limit: float) -> None:
         self.write(name, begun=time.time(), limit=limit)

@@ -20,12 +20,12 @@ before a step begins; and what the allocator loses between arrays.
 """
 
 from ..kernels.norms import BLOCKS, SHARED, WARPS
+from ..kernels.products.plans import WORKSPACE
 from ..model.config import Config
 from ..model.parameters import taken
 from ..ops.linear_cross_entropy import rows_at_once
 from . import memory
 
-WORKSPACE = 32 * 2**20                           # of the matrix library
 ON_A_GPU = ("bf16", "tf32", "fp32")              # what the kernels compute in
 
 

@@ -21,11 +21,15 @@ def placed(device: str, precision: Precision | None = None) -> dict[str, Any]:
         if precision != "fp32":
             raise ValueError(f"{precision} is for a GPU; on the {device} a model computes in fp32: leave out --precision, or give --device cuda.")
         return {"device": device, "dtype": "float32"}
-    if precision != "fp32" and capability() < TENSOR_CORES_SINCE:
-        raise ValueError(f"This GPU is an sm_{capability()}, and {precision} needs sm_{TENSOR_CORES_SINCE} or newer: give --precision fp32.")
+    refuse_old_gpu(precision)
     from .. import kernels
     return {"device": device, "dtype": "bfloat16" if precision == "bf16" else "float32",
             "ops": kernels.CUDA_TF32 if precision == "tf32" else kernels.CUDA}
+
+
+def refuse_old_gpu(precision: str) -> None:
+    if precision != "fp32" and (found := capability()) < TENSOR_CORES_SINCE:
+        raise ValueError(f"This GPU is an sm_{found}, and {precision} needs sm_{TENSOR_CORES_SINCE} or newer: give --precision fp32.")
 
 
 def usual(device: str) -> Precision:

@@ -16,13 +16,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .. import gpu, updates
-from ..arrays import Float, Int, in_turn, place
+from ..arrays import Float, Int, bfloat16, in_turn, place
 from ..ops import REFERENCE, Ops
 from .block import block
 from .branches import Branches, Context
 from .config import Config
 from .inputs import refuse_bad_batch
 from .parameters import Parameters, initialise
+from .precision import refuse_old_gpu
 
 EMBEDDING_DROPOUT = 0       # its site number; those of the blocks are 1 and 2
 
@@ -53,6 +54,8 @@ class Transformer:
     def __init__(self, config: Config, seed: int | None = 0, dtype: Any = "float32", device: str = "cpu", ops: Ops | None = None):
         self.config, self.dtype, self.device = config, _dtype(dtype), device
         self.xp = array_module(device)
+        if device == "cuda" and self.dtype == bfloat16:
+            refuse_old_gpu("bf16")
         self.params = Parameters(config.shapes(), "float32" if self.dtype.itemsize == 2 else self.dtype, self.xp)
         if seed is not None:
             initialise(self.params, config, seed)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import gpu
 from ..arrays import reuse_memory, xp
 from ..checks import guarded
 from . import checkpoint, explosion
@@ -38,6 +39,7 @@ class Result(NamedTuple):
     ema: Any                        # the average of the weights (flat), if it was kept
 
 
+@gpu.explained()
 def train(model: Any, data: Any, validation: Any = None, tokenizer: Any = None, out: Path | str | None = None, resume: bool = False,
           settings: Settings | None = None, progress: bool | None = None, on_step: Callable[[int, float], None] | None = None,
           meter: Any = None, **changes: Any) -> Result:

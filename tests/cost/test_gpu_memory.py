@@ -4,10 +4,7 @@ a GPU. A pool of memory is asked after every allocation how much is in use."""
 import numpy as np
 import pytest
 
-from minillm.arrays import rows_of
 from minillm.cost import gpu_memory, memory
-from minillm.kernels import linear
-from minillm.kernels.column_sums import column_sums
 from minillm.kernels.launcher import Launcher
 from minillm.model import Config, Transformer
 from model.small import FIRST, GPT2, LLAMA
@@ -53,22 +50,6 @@ def quick(gpu, monkeypatch, unchecked):
         yield gpu
 
 
-@pytest.fixture
-def products_make_nothing_but_results(monkeypatch):
-    """As the matrix library's do."""
-    def forward(self, x, w, b=None):
-        return self.launch.empty(x, (*x.shape[:-1], w.shape[1])), linear.Kept((x, w, b is not None))
-
-    def backward(self, dy, cache, into=(None, None)):
-        x, _, has_bias = cache.products
-        if has_bias:
-            column_sums(self.launch, rows_of(dy), into[1])
-        return self.launch.empty(x, x.shape), *into
-
-    monkeypatch.setattr(linear.Linear, "forward", forward)
-    monkeypatch.setattr(linear.Linear, "backward", backward)
-
-
 def allocated(gpu, config, b, t, dtype, recompute, documents=False):
     """(peak, what is left for backward): bytes that forward and backward of a micro-batch allocate, the second time that they run."""
     model = Transformer(config, seed=None, dtype=dtype, device="cuda")
@@ -90,7 +71,7 @@ def allocated(gpu, config, b, t, dtype, recompute, documents=False):
 @pytest.mark.parametrize("recompute", [False, True], ids=["keeping", "recomputing"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_peak_of_a_step_is_predicted(name, precision, recompute, quick, products_make_nothing_but_results):
+def test_the_peak_of_a_step_is_predicted(name, precision, recompute, quick):
     config, size = Config(**MODELS[name]), memory.PRECISIONS[precision]
     peak, held = allocated(quick, config, 4, 128, DTYPES[precision], recompute)
     kept = sum(held for op, held in gpu_memory.activations(config, 4, 128, size, recompute).items() if op != "rope")     # made once

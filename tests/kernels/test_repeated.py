@@ -253,9 +253,10 @@ def test_an_array_that_outlives_a_planned_call_is_not_overwritten(gpu):
     (lambda gpu, x: float(x[0]), "operation not permitted when stream is capturing"), (lambda gpu, x: x @ x, "cuBLAS API during stream capture"),
     (lambda gpu, x: gpu.asarray(np.ones(3)), "operation not permitted")], ids=["waits for the host", "cuBLAS", "from the host"])
 def test_what_can_not_be_captured_is_said_and_goes_on_planned(gpu, obstacle, said):
-    work = Sums(gpu)
+    work, calls = Sums(gpu), []
 
     def stubborn():
+        calls.append(1)
         obstacle(gpu, work.x)
         work()
 
@@ -263,7 +264,7 @@ def test_what_can_not_be_captured_is_said_and_goes_on_planned(gpu, obstacle, sai
     assert modes_of(step, 6, work.check) == ["recording", "recording"] + ["planned"] * 4
     assert step.why.startswith("The work can't be captured as a CUDA graph: ") and said in step.why
     assert "(test_repeated.py, line" in step.why, "and where"
-    assert not gpu.cuda.get_current_stream().is_capturing()
+    assert not gpu.standin_streams._capturing and len(calls) == 7, "one attempt, which is given up"
 
 
 def test_what_takes_other_memory_while_it_is_captured_stays_planned(gpu):
@@ -403,3 +404,15 @@ def test_cupys_arrays_that_come_in_another_order_are_served_by_the_pool():
             c = cupy.ndarray((1,), "int8")
         assert not places.followed()
         assert places.arena.ptr <= b.data.ptr < places.arena.ptr + made.peak and c.data.ptr == pool.next
+
+
+def test_an_array_that_ends_instead_of_another_is_not_mistaken_for_it():
+    import cupy
+    pool, events = Addresses(cupy), [(TAKE, 512), (TAKE, 512), (FREE, 0), (TAKE, 512), (FREE, 2), (FREE, 1)]
+    with cupy.cuda.using_allocator(pool):
+        places = Places(cupy, events, plan(events), pool(1024))
+        with places.in_force():
+            a, b = cupy.ndarray((512,), "int8"), cupy.ndarray((512,), "int8")
+            del b                                # the recorded work dropped a, and put the next one there
+            c = cupy.ndarray((512,), "int8")
+        assert c.data.ptr != a.data.ptr and not places.followed()

@@ -4,6 +4,7 @@ RECIPE, PREPARE, RUN, BANDS, EXPLOSION, LOOP, CHECKPOINT, METRICS = (
     f"minillm/training/{name}.py" for name in ("recipe", "prepare", "run", "bands", "explosion", "loop", "checkpoint", "metrics"))
 DEMO, PLOT, COMMAND, COMMANDS = "minillm/demo.py", "minillm/plot/__init__.py", "minillm/cli/train.py", "minillm/cli/__init__.py"
 TEST = "tests/training/test_"
+ON_GPU, GPU = "minillm/training/on_gpu.py", TEST + "on_gpu.py::test_"
 
 MUTANTS = [
     dict(name="a table's own updates are passed over", file="minillm/training/steps.py",
@@ -104,4 +105,29 @@ MUTANTS = [
     dict(name="the mean over the whole run in place of the last twenty steps", file=PLOT,
          old="for line in lines[max(0, i - window + 1):i + 1]", new="for line in lines[:min(i + 1, window)]",
          caught_by="tests/plot/test_plot.py::test_the_curve_has_every_loss_and_their_mean_over_twenty_steps"),
+    dict(name="the host waits for the step that it has just begun", file=ON_GPU, old="0 if wait else IN_FLIGHT - 1", new="0",
+         caught_by=GPU + "a_step_is_heard_of_one_later"),
+    dict(name="pinned memory is written while a copy from it is under way", file=ON_GPU, old="self.slots[step % IN_FLIGHT]", new="self.slots[0]",
+         caught_by=GPU + "the_losses_are_those_of_the_cpu[Packed-{'micro_batches': 2, 'ema': 0.9}]"),
+    dict(name="gradients are not emptied after a step", file=ON_GPU, old="        self.grads.flat.fill(0)\n", new="",
+         caught_by=GPU + "the_losses_are_those_of_the_cpu[Packed-{'micro_batches': 2, 'ema': 0.9}]"),
+    dict(name="the sums of the losses are not emptied after a step", file=ON_GPU, old="        self.sums.fill(0)\n", new="",
+         caught_by=GPU + "the_losses_are_those_of_the_cpu[Packed-{'micro_batches': 2, 'ema': 0.9}]"),
+    dict(name="the 16-bit copy stays what it was", file=ON_GPU, old="copy = None if self.params is model.params else self.params.flat", new="copy = None",
+         caught_by=GPU + "in_bfloat16_the_copy_is_the_rounded_masters"),
+    dict(name="micro-batches draw the same dropout masks", file=ON_GPU, old="dropout_key(self.settings, step), part.start", new="dropout_key(self.settings, step), 0",
+         caught_by=GPU + "the_losses_are_those_of_the_cpu[Packed-{'micro_batches': 2, 'ema': 0.9}]"),
+    dict(name="a result is read before the step is through", file=ON_GPU, old="        step.slot.done.synchronize()\n", new="",
+         caught_by=GPU + "the_losses_are_those_of_the_cpu[Packed-{'micro_batches': 2, 'ema': 0.9}]"),
+    dict(name="the results are waited for inside the step", file=ON_GPU, old="out=slot.results.buffer, blocking=False", new="out=slot.results.buffer, blocking=True",
+         caught_by=GPU + "the_host_does_not_wait_inside_a_step_and_hears_of_it_while_the_next_one_runs[bfloat16]"),
+    dict(name="ids outside of the vocabulary go to the GPU", file=ON_GPU, old="        self.model.refuse(*batch)\n", new="",
+         caught_by=GPU + "a_batch_that_no_model_can_read_is_refused"),
+    dict(name="what was begun after a bad step counts as done", file=LOOP, old="            self.step = outcome.step             # what was begun after it wasn't taken either\n",
+         new="", caught_by=GPU + "a_step_that_is_not_finite_is_not_taken_nor_any_after_it[bfloat16]"),
+    dict(name="a checkpoint's moments don't reach the GPU", file=LOOP, old="for mine, saved in zip(self.state, (state.m, state.v, state.ema), strict=True):",
+         new="for mine, saved in zip(self.state[1:], (state.v, state.ema), strict=True):",
+         caught_by=GPU + "a_run_that_crashed_and_was_resumed_ends_with_the_same_bits[4-bfloat16]"),
+    dict(name="arrays of a packet overlap", file="minillm/training/packet.py", old="end += -(-prod(shape)", new="end += (prod(shape)",
+         caught_by="tests/training/test_packet.py::test_what_is_written_into_one_packet_stands_in_another_with_the_same_bytes"),
 ]

@@ -174,7 +174,7 @@ def test_a_step_that_is_not_finite_is_not_taken_nor_any_after_it(gpu, tmp_path, 
 
 def test_a_batch_that_no_model_can_read_is_refused(gpu):
     with pytest.raises(ValueError, match="Target 99 in row 1, position 3, is outside the vocabulary"):
-        run(on("cuda"), data=Poisoned())
+        started(on("cuda"), 6, Poisoned())
 
 
 def test_rows_that_do_not_make_equal_micro_batches_are_refused(gpu):
