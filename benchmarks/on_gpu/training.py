@@ -79,7 +79,8 @@ class Everybody:
         if not good:
             return {"failed": turns[0]["failed"]} if turns else {}
         step = statistics.median(good)
-        return {"step": step, "steps of the turns": good, "tokens_per_second": case["b"] * case["t"] / step, "memory": self.ask(name, 30, do="memory")}
+        return {"step": step, "steps of the turns": good, "tokens_per_second": case["b"] * case["t"] / step,
+                "memory": self.ask(name, 30, do="memory")}
 
     def of(self, name: str) -> Contender:
         if name not in self.contenders or self.contenders[name].process.poll() is not None:
@@ -111,5 +112,5 @@ def about(place: Any, case: dict) -> dict:
     config = Config.from_dict(case["config"])
     card = place.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     device = None if place.rehearsal else hardware.reported(card)
-    return {"flops": flops.of_model(config, case["b"], case["t"]).total, "parameters": config.num_parameters(), "peak": device and device.peak.get("bf16"),
-            "predicted memory": sum(gpu_memory.of_step(config, case["b"], case["t"]).values())}
+    return {"flops": flops.of_model(config, case["b"], case["t"]).total, "parameters": config.num_parameters(),
+            "peak": device and device.peak.get("bf16"), "predicted memory": sum(gpu_memory.of_step(config, case["b"], case["t"]).values())}
