@@ -6,7 +6,7 @@ import pytest
 
 import minillm
 from minillm.cost import gpu_memory, memory
-from minillm.kernels import CUDA
+from minillm.kernels import CUDA, cross_entropy
 from minillm.kernels.launcher import Launcher
 from minillm.model import Config, Transformer
 from model.small import FIRST, GPT2, LLAMA
@@ -81,6 +81,27 @@ def test_the_peak_of_a_step_is_predicted(name, precision, recompute, quick):
     assert kept + gpu_memory.temporary(config, 4, 128, size, recompute) == pytest.approx(peak, rel=0.025)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["grouped queries", "all heads, narrow, tied", "gpt2, dropout", "the first", "many words"])
+def test_the_memory_of_an_evaluation_is_predicted(name, precision, quick):
+    config = Config(**MODELS[name])
+    model, batch = Transformer(config, seed=None, dtype=DTYPES[precision], device="cuda"), np.zeros((4, 128), int)
+    model.forward(batch, batch, gradients=False)
+    seen = Allocations(quick)
+    with quick.cuda.using_allocator(seen.malloc):
+        model.forward(batch, batch, denominator=1.0, gradients=False)
+    assert gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision]) == pytest.approx(seen.peak, rel=0.025)
+
+
+@pytest.mark.parametrize("recompute", [False, True], ids=["keeping", "recomputing"])
+def test_logits_come_in_chunks_of_one_size(recompute, quick, monkeypatch):
+    """Five of them, for what would be too many at once."""
+    config = Config(**MODELS["many words"])
+    monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", 4 * 128 * 20_000 * 4 // 5 + 1000)
+    peak, held = allocated(quick, config, 4, 128, "float32", recompute)
+    assert held + gpu_memory.temporary(config, 4, 128, memory.PRECISIONS["fp32"], recompute) == pytest.approx(peak, rel=0.02)
+
+
 def test_what_a_batch_adds_grows_with_it_and_what_the_weights_cost_does_not():
     config = Config(**MODELS["gpt2"])
     whole, half, pieces = (memory.of_gpu_step(config, b, 128, micro_batches=n) for b, n in ((8, 1), (4, 1), (8, 2)))
@@ -100,6 +121,8 @@ def test_bytes_for_each_parameter(precision, each):
     flat = Transformer(config, seed=None).params.flat.size                   # with the gaps between the parameters
     assert states == each * flat
     assert memory.of_gpu_step(config, 4, 128, precision, average=True) == parts | {"average of the weights": 4 * flat}
+    assert memory.of_gpu_step(config, 4, 128, precision, evaluation=True) == parts | {
+        "evaluation": gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision])}
     assert memory.of_gpu_step(config, 4, 128, precision, documents=True)["batch"] == 3 * 8 * 4 * 128
 
 
