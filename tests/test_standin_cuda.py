@@ -293,7 +293,8 @@ def test_kernels_and_what_is_enqueued_run_again():
     (lambda x: x @ x, "cuBLAS API during stream capture"), (lambda x: standin.matmul(x, x), "cuBLAS"), (lambda x: x.dot(x), "cuBLAS"),
     (lambda x: float(x[0, 0]), "not permitted when stream is capturing"), (lambda x: standin.asnumpy(x), "not permitted"),
     (lambda x: standin.cuda.get_current_stream().synchronize(), "not permitted"), (lambda x: standin.cuda.Device().synchronize(), "not permitted"),
-    (lambda x: x.argsort(), "not permitted"), (lambda x: standin.asarray(np.ones(1)), "not permitted"), (lambda x: standin.array([1.0]), "not permitted"),
+    (lambda x: x.argsort(), "not permitted"),
+    (lambda x: standin.asarray(np.ones(1)), "not permitted"), (lambda x: standin.array([1.0]), "not permitted"),
     (lambda x: x.set(np.ones((2, 2), "float32")), "not permitted"),
 ])
 def test_what_can_not_be_captured(work, problem):
@@ -322,7 +323,8 @@ def test_the_default_stream_is_not_captured():
 
 # --- names -----------------------------------------------------------------------------------------------------------------------
 
-CLASSES = {name: getattr(standin.cuda, name) for name in ("Stream", "ExternalStream", "Event", "Graph", "MemoryPool", "PythonFunctionAllocator", "Device")}
+CLASSES = {name: getattr(standin.cuda, name) for name in
+           ("Stream", "ExternalStream", "Event", "Graph", "MemoryPool", "PythonFunctionAllocator", "Device")}
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -341,7 +343,8 @@ def test_methods_are_cupys_and_take_the_same_arguments(name):
 def test_functions_are_cupys():
     for function in standin.cuda.RUNTIME:
         assert callable(getattr(cupy.cuda.runtime, function.__name__))
-    for name in ("alloc", "get_allocator", "set_allocator", "using_allocator", "get_current_stream", "get_elapsed_time", "is_available", "get_device_id"):
+    for name in ("alloc", "get_allocator", "set_allocator", "using_allocator", "get_current_stream", "get_elapsed_time", "is_available",
+                 "get_device_id"):
         assert callable(getattr(cupy.cuda, name)) and callable(getattr(standin.cuda, name))
     for name in ("empty_pinned", "zeros_pinned", "empty_like_pinned", "zeros_like_pinned"):
         assert callable(getattr(cupyx, name))

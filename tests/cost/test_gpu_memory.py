@@ -4,7 +4,9 @@ a GPU. A pool of memory is asked after every allocation how much is in use."""
 import numpy as np
 import pytest
 
+import minillm
 from minillm.cost import gpu_memory, memory
+from minillm.kernels import CUDA
 from minillm.kernels.launcher import Launcher
 from minillm.model import Config, Transformer
 from model.small import FIRST, GPT2, LLAMA
@@ -106,3 +108,28 @@ def test_bytes_for_each_parameter(precision, each):
 def test_nonsense_gets_a_sentence(arguments, words):
     with pytest.raises(ValueError, match=words):
         memory.of_gpu_step(Config(**MODELS["gpt2"]), *arguments)
+
+
+class Words:
+    """Batches of four texts of 48 tokens."""
+
+    def batch(self, step):
+        tokens = np.random.default_rng(step).integers(0, 300, (4, 49))
+        return tokens[:, :-1], tokens[:, 1:], None
+
+
+RUNS = [("grouped queries", "bf16", {"micro_batches": 2}), ("gpt2, dropout", "fp32", {"recompute": True, "ema": 0.9}),
+        ("gpt2, dropout", "bf16", {}), ("grouped queries", "fp32", {}), ("grouped queries", "bf16", {"recompute": True, "micro_batches": 4})]
+
+
+@pytest.mark.parametrize(("name", "precision", "changes"), [pytest.param(*run, marks=[pytest.mark.slow] * (run is not RUNS[0])) for run in RUNS], ids=str)
+def test_a_run_takes_what_was_predicted(name, precision, changes, gpu, unchecked):
+    """All that a run takes from the GPU: parameters, moments, batches, the arena of its steps."""
+    shape = dict(num_layers=1, d_model=64, head_size=16, d_ff=160)
+    config = Config(**MODELS[name] | shape)
+    CUDA.launch.multiply(*gpu.ones((2, 8, 8), "float32"))                    # takes the library's workspace, once a process
+    seen = Allocations(gpu)
+    gpu.cuda.set_allocator(seen.malloc)
+    minillm.train(Transformer(config, dtype=DTYPES[precision], device="cuda"), Words(), steps=4, evaluate_every=0, progress=False, **changes)
+    predicted = memory.of_gpu_step(config, 4, 48, precision, changes.get("micro_batches", 1), changes.get("recompute", False), average="ema" in changes)
+    assert sum(predicted.values()) - predicted["workspace of the products"] == pytest.approx(seen.peak, rel=0.05), predicted

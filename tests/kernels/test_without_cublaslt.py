@@ -83,6 +83,16 @@ def test_a_product_that_is_refused_is_cupys_after_one_warning(library, launch):
     assert len(told) == 1 and len(library.searches) == searches, "what was refused isn't searched for again"
 
 
+def test_what_is_remembered_of_a_refused_product_keeps_no_array(library, launch):
+    library.refusing = lambda asked: 15
+    with pytest.warns(RuntimeWarning):
+        all_kinds(launch, bfloat16)
+        used = standin.get_default_memory_pool().used_bytes()
+        all_kinds(launch, bfloat16, (3,))
+        all_kinds(launch, bfloat16, (3,))
+    assert standin.get_default_memory_pool().used_bytes() == used
+
+
 def test_no_algorithm_at_all_is_a_refusal(library, launch):
     library.refusing = lambda asked: -1          # success, but nothing found
     with pytest.warns(RuntimeWarning, match="CuPy makes it"):

@@ -71,7 +71,7 @@ class Refused(Exception):
 
     def __init__(self, function: str, status: int, name: str):
         super().__init__(f"{function} returned {name}")
-        self.status, self.name = status, name
+        self.said, self.status, self.name = (function, status, name), status, name
 
 
 class Library:

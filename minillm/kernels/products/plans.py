@@ -188,10 +188,11 @@ class Card:
             try:
                 self.plans[product] = Plan(self.library, self.handle, product, bias)
             except lt.Refused as problem:
-                self.plans[product] = problem.with_traceback(None)
-        if isinstance(self.plans[product], lt.Refused):
-            raise self.plans[product]
-        return self.plans[product]
+                self.plans[product] = problem.said       # an exception would keep the arrays
+        plan = self.plans[product]
+        if not isinstance(plan, Plan):
+            raise lt.Refused(*plan)
+        return plan
 
 
 @functools.cache
