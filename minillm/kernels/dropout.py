@@ -3,7 +3,7 @@
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from .operation import KernelOperation, blocks_for, contiguous
+from .operation import KernelOperation, blocks_for, by_value_or_at, contiguous
 
 THREADS = 256
 
@@ -28,16 +28,10 @@ class Dropout(KernelOperation):
 
     def dropped(self, x: Any, place: Kept) -> Any:
         rate, key, layer, site, start = place
+        key = int(key) & 2**64 - 1 if isinstance(key, Integral) else key
         x, y = contiguous(x), self.launch.empty(x, x.shape)
         words = (x.size + 6) // 4                # blocks of four, wherever in its block the first number stands
         self.launch("dropout.cu", "dropout", x.dtype, grid=blocks_for(words, THREADS), block=THREADS, x=x.reshape(-1), y=y.reshape(-1),
-                    **number("key", key, "uint64"), **number("start", start, "int64"), layer=layer, site=site,
+                    **by_value_or_at("key", key, "uint64"), **by_value_or_at("start", start, "int64"), layer=layer, site=site,
                     threshold=round(rate * 2**32), scale=1 / (1 - rate))
         return y
-
-
-def number(name: str, value: Any, dtype: str) -> dict[str, Any]:
-    """The kernel's two parameters for a number: by value, or where it lies on the device."""
-    if isinstance(value, Integral):
-        return {name: int(value) & 2**64 - 1, f"{name}_at": None}
-    return {name: 0, f"{name}_at": contiguous(value.reshape(1), dtype)}

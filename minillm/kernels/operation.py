@@ -1,6 +1,7 @@
 """What all operations made of kernels share: the launcher, and the way back to the reference for what the kernels can't do."""
 
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,13 @@ def contiguous(x: Any, dtype: Any = None) -> Any:
     if x is None:
         return None
     return xp(x).ascontiguousarray(x if dtype is None else x.astype(dtype, copy=False))
+
+
+def by_value_or_at(name: str, value: Any, dtype: str) -> dict[str, Any]:
+    """A kernel's two parameters for a number: itself, or where on the device it lies, so that it is read when the kernel runs."""
+    if isinstance(value, Real):
+        return {name: value, f"{name}_at": None}
+    return {name: 0, f"{name}_at": contiguous(value.reshape(1), dtype)}
 
 
 def blocks_for(items: int, of_block: int) -> int:

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-from kernels.device import KERNELS, lower
+from hypothesis import given
+from hypothesis import strategies as st
+from kernels.device import KERNELS, TABLE, lift, lower
 
 from minillm.arrays import bfloat16
 from minillm.kernels import cross_entropy
+from minillm.kernels.launcher import Launcher
 from minillm.ops import REFERENCE
 
 RNG = np.random.default_rng(0)
@@ -40,11 +43,39 @@ def test_the_gradient_that_is_made_with_the_loss_is_the_one_that_backward_makes(
 
 def test_evaluation_makes_no_gradients(monkeypatch):
     (expected, _), _ = KERNELS.linear_cross_entropy.forward(X, W, TARGETS)
-    monkeypatch.setattr(cross_entropy.LossWithGradient, "forward", None)
+    launched, call = [], Launcher.__call__
+    monkeypatch.setattr(Launcher, "__call__", lambda self, file, kernel, *rest, **more: launched.append(kernel) or call(self, file, kernel, *rest, **more))
     (loss, _), cache = KERNELS.linear_cross_entropy.forward(X, W, TARGETS, gradients=False, chunk=3)
-    assert np.isclose(loss, expected, rtol=1e-6)
+    assert np.isclose(loss, expected, rtol=1e-6) and launched == 3 * ["cross_entropy_forward"] + ["mean_losses"]
     with pytest.raises(ValueError, match="There are no gradients to hand back"):
         KERNELS.linear_cross_entropy.backward(1.0, cache)
+
+
+def test_the_gradient_of_the_loss_itself_is_added_as_it_is_and_can_be_asked_for_twice():
+    _, cache = KERNELS.linear_cross_entropy.forward(X, W, TARGETS)
+    dx, dw = KERNELS.linear_cross_entropy.backward(np.float32(1), cache)
+    into = np.ones_like(W)
+    for times in (1, 2):
+        mine, collected = KERNELS.linear_cross_entropy.backward(1.0, cache, into=into)
+        assert collected is into and np.allclose(into, 1 + times * dw, atol=1e-6) and np.array_equal(mine, dx)
+    half, _ = KERNELS.linear_cross_entropy.backward(0.5, cache, into=into)
+    assert np.array_equal(half, 0.5 * dx) and np.allclose(into, 1 + 2.5 * dw, atol=1e-6)
+
+
+@given(rows=st.integers(1, 200_000), v=st.integers(1, 200_000), itemsize=st.sampled_from([2, 4]))
+def test_chunks_of_logits_are_equal_and_not_too_large(rows, v, itemsize):
+    chunk, most = cross_entropy.rows_at_once(rows, v, itemsize), cross_entropy.LOGITS_AT_ONCE
+    chunks = -(-rows // chunk)
+    assert chunk == 1 or (chunk - 1) * v * itemsize < most, "rounding up may add a row to the most that fit"
+    assert chunks * chunk - rows < chunks, "the last chunk lacks less than one row for each of the others"
+    assert chunks == 1 or rows * v * itemsize > most
+
+
+def test_the_loss_of_many_rows_is_summed_without_losing_the_small_ones():
+    losses = np.full(100_001, 1e-3, np.float32)
+    losses[0] = 1e5
+    loss, nll = lower(TABLE.cross_entropy.means(lift(losses), lift(losses[::-1].copy()), 2.0))
+    assert np.isclose(loss, (1e5 + 100) / 2, rtol=1e-7) and loss == nll
 
 
 def test_what_replaces_a_part_is_inside_the_output_layer():
