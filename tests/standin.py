@@ -9,11 +9,10 @@ AttributeError, an argument that CuPy's function doesn't take raises TypeError. 
 
     - to become a NumPy array by itself, and to be mixed with one (scalars may be mixed, Python's and NumPy's);
     - whatever makes the host wait for the GPU: bool(x), float(x), x.item(), iterating over scalars, x[mask], unique, …
-      (but `with waiting():` it may)
+      (but `with waiting():` it may);
+    - within `strict_dtypes()` to compute with two floating-point dtypes at once, or to come out in a third.
 
-The fixture `gpu` (conftest.py) makes a machine with a GPU of it. Kernels in CUDA C run on the emulator: RawModule is CuPy's, for these arrays.
-
-and within `strict_dtypes()` also to compute with two floating-point dtypes at once, or to come out in a third.
+Kernels in CUDA C run on the emulator: RawModule is CuPy's, for these arrays. The fixture `gpu` (conftest.py) makes a machine with a GPU of it.
 
 What it can't tell: speed, rounding, the order of atomic additions, and errors in CuPy itself, except that the batched
 product of bfloat16 matrices, which crashes in CuPy 14.2, is refused.
@@ -22,6 +21,7 @@ product of bfloat16 matrices, which crashes in CuPy 14.2, is refused.
 import ast
 import builtins
 import contextlib
+import gc
 import functools
 import inspect
 import math
@@ -120,8 +120,22 @@ def in_place_of_cupy(monkeypatch):
             monkeypatch.setattr(launch, "modules", kept[0])
             monkeypatch.setattr(launch, "kernels", kept[1])
             monkeypatch.setattr(launch, "product", launch.backend.product(launch.product.tf32))
-    with special_functions(), standin_cublaslt.installed():
+    with special_functions(), standin_cublaslt.installed(), no_collector():
         yield
+
+
+@contextlib.contextmanager
+def no_collector():
+    """Inside, Python's collector of cycles only comes when it is called. It may come at any moment and in any thread, and what it ends
+    gives memory back: in the middle of the stand-in's bookkeeping, which knows no locks. (CuPy's has locks.)"""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if collects:
+            gc.enable()
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------------------
@@ -248,8 +262,6 @@ _SYNCHRONISING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_all", 
                   "bincount", "extract", "compress", "trim_zeros", "setdiff1d", "intersect1d", "union1d",
                   "save", "savez", "savetxt", "array_str", "array_repr", "array2string"}
 _TRANSFERS = {"array", "asarray", "asanyarray", "ascontiguousarray"}          # from the host, on purpose
-
-
 _PRODUCTS = {"matmul", "dot", "vdot", "inner", "tensordot", "einsum", "outer", "kron"}                 # cuBLAS
 _SORTS = {"sort", "argsort", "lexsort", "partition", "argpartition", "msort", "sort_complex", "median", "percentile", "quantile"}
 

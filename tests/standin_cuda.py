@@ -112,7 +112,8 @@ runtime = _Module(cupy.cuda.runtime, {function.__name__: function for function i
 memory = _Module(cupy.cuda.memory, {name: globals()[name] for name in (
     "MemoryPool", "OutOfMemoryError", "PythonFunctionAllocator", "_malloc", "alloc", "get_allocator", "set_allocator",
     "BaseMemory", "MemoryPointer", "UnownedMemory")})
-stream = _Module(cupy.cuda.stream, {name: globals()[name] for name in ("Event", "ExternalStream", "Stream", "get_current_stream", "get_elapsed_time")})
+stream = _Module(cupy.cuda.stream, {name: globals()[name] for name in (
+    "Event", "ExternalStream", "Stream", "get_current_stream", "get_elapsed_time")})
 graph = _Module(cupy.cuda.graph, {"Graph": Graph})
 
 

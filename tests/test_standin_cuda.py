@@ -173,6 +173,19 @@ def test_a_stream_waits_for_an_event_of_another():
     assert (lower(y), lower(z)) == ([1], [2])
 
 
+def test_a_stream_waits_for_what_the_event_stood_for_at_the_time():
+    x, first, second, event = lift(0), *(standin.cuda.Stream(non_blocking=True) for _ in range(2)), standin.cuda.Event()
+    x.set(pinned(1), first)
+    event.record(first)
+    second.wait_event(event)
+    x.set(pinned(2), first)
+    event.record(first)
+    with second:
+        assert standin_streams._queues[first.ptr].finished == 0
+        y = x + 0
+    assert lower(y) == [1]
+
+
 def test_the_default_stream_and_blocking_streams_wait_for_each_other():
     x, source = lift(0), pinned(1)
     x.set(source, standin.cuda.Stream())
@@ -194,6 +207,7 @@ def test_waiting_is_refused_allowed_and_seen():
         x.set(pinned(2).reshape(()), stream)
         before = stream.record()
         x.set(pinned(3).reshape(()), stream)
+        stream.record()
         before.synchronize()
         with standin.waiting(False), pytest.raises(standin.HostSynchronisation):
             stream.synchronize()
@@ -293,7 +307,8 @@ def test_kernels_and_what_is_enqueued_run_again():
     (lambda x: x @ x, "cuBLAS API during stream capture"), (lambda x: standin.matmul(x, x), "cuBLAS"), (lambda x: x.dot(x), "cuBLAS"),
     (lambda x: float(x[0, 0]), "not permitted when stream is capturing"), (lambda x: standin.asnumpy(x), "not permitted"),
     (lambda x: standin.cuda.get_current_stream().synchronize(), "not permitted"), (lambda x: standin.cuda.Device().synchronize(), "not permitted"),
-    (lambda x: x.argsort(), "not permitted"), (lambda x: standin.asarray(np.ones(1)), "not permitted"), (lambda x: standin.array([1.0]), "not permitted"),
+    (lambda x: x.argsort(), "not permitted"),
+    (lambda x: standin.asarray(np.ones(1)), "not permitted"), (lambda x: standin.array([1.0]), "not permitted"),
     (lambda x: x.set(np.ones((2, 2), "float32")), "not permitted"),
 ])
 def test_what_can_not_be_captured(work, problem):
@@ -322,7 +337,8 @@ def test_the_default_stream_is_not_captured():
 
 # --- names -----------------------------------------------------------------------------------------------------------------------
 
-CLASSES = {name: getattr(standin.cuda, name) for name in ("Stream", "ExternalStream", "Event", "Graph", "MemoryPool", "PythonFunctionAllocator", "Device")}
+CLASSES = {name: getattr(standin.cuda, name) for name in
+           ("Stream", "ExternalStream", "Event", "Graph", "MemoryPool", "PythonFunctionAllocator", "Device")}
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -341,7 +357,8 @@ def test_methods_are_cupys_and_take_the_same_arguments(name):
 def test_functions_are_cupys():
     for function in standin.cuda.RUNTIME:
         assert callable(getattr(cupy.cuda.runtime, function.__name__))
-    for name in ("alloc", "get_allocator", "set_allocator", "using_allocator", "get_current_stream", "get_elapsed_time", "is_available", "get_device_id"):
+    for name in ("alloc", "get_allocator", "set_allocator", "using_allocator", "get_current_stream", "get_elapsed_time", "is_available",
+                 "get_device_id"):
         assert callable(getattr(cupy.cuda, name)) and callable(getattr(standin.cuda, name))
     for name in ("empty_pinned", "zeros_pinned", "empty_like_pinned", "zeros_like_pinned"):
         assert callable(getattr(cupyx, name))

@@ -6,75 +6,9 @@ from math import sqrt
 from typing import Any
 
 from .kernels import TOLERANCE, Work
+from .operation import Operation, both
 
 ROWS = 64 * 1024            # of d = 768 bfloat16 numbers: 100 MB an array
-
-
-class Operation:
-    """One operation on given arrays, forward and backward.
-
-    given       what forward takes: arrays of bfloat16, ids, None
-    theirs      the same in PyTorch; of several ways the first is compared with, unless there is one called `exact`
-    moved       (bytes of forward, of backward), as the .cu file counts them; or
-    flops       (FLOPs of forward, of backward)
-    """
-
-    def __init__(self, place: Any, name: str, given: list, theirs: dict[str, Callable], options: dict | None = None, moved: tuple = (None, None),
-                 flops: tuple = (None, None), into: bool = False):
-        from minillm import kernels
-        self.place, self.op, self.given, self.options, self.into = place, getattr(kernels.CUDA, name), given, options or {}, into
-        self.theirs, self.moved, self.flops = dict(theirs) if place.torch is not None else {}, moved, flops
-        self.exact = self.theirs.pop("exact", next(iter(self.theirs.values()), None))
-
-    def forward(self) -> Work:
-        there = self.there(False)
-        return Work(lambda: self.op.forward(*self.given, **self.options)[0], {name: lambda run=run: run(*there) for name, run in self.theirs.items()},
-                    self.exact_forward, self.moved[0], self.flops[0])
-
-    def backward(self) -> Work:
-        y, cache = self.op.forward(*self.given, **self.options)
-        dy = tuple(map(self.like, y)) if isinstance(y, tuple) else self.like(y)
-        options = {"into": self.place.xp.zeros(self.given[1].shape, "float32")} if self.into else {}
-        return Work(lambda: self.op.backward(dy, cache, **options), {name: self.autograd(run, dy) for name, run in self.theirs.items()},
-                    lambda: self.exact_backward(dy), self.moved[1], self.flops[1], result=lambda: self.op.backward(dy, cache))
-
-    def like(self, y: Any) -> Any:
-        return self.place.normal(*y.shape, dtype=y.dtype.name)
-
-    def there(self, gradients: bool, wide: bool = False) -> list:
-        """What is given, as PyTorch's tensors; wide: in float32."""
-        tensors = [None if x is None else self.place.to_torch(x) for x in self.given]
-        floats = [x is not None and x.is_floating_point() for x in tensors]
-        tensors = [x.float() if wide and is_float else x for x, is_float in zip(tensors, floats, strict=True)]
-        return [x.detach().requires_grad_() if gradients and is_float else x for x, is_float in zip(tensors, floats, strict=True)]
-
-    def exact_forward(self) -> Any:
-        with self.place.torch.no_grad():
-            return self.exact(*self.there(False, wide=True))
-
-    def exact_backward(self, dy: Any) -> Any:
-        there = self.there(True, wide=True)
-        wide = tuple(self.place.to_torch(one).float() for one in (dy if isinstance(dy, tuple) else (dy,)))
-        return self.gradients(self.exact(*there), there, wide)
-
-    def autograd(self, run: Callable, dy: Any) -> Callable:
-        @functools.cache
-        def forward() -> tuple:
-            there = self.there(True)
-            return run(*there), there, tuple(map(self.place.to_torch, dy if isinstance(dy, tuple) else (dy,)))
-
-        return lambda: self.gradients(*forward())
-
-    def gradients(self, y: Any, there: list, dy: tuple) -> tuple:
-        """For every float tensor in turn; None for what is none."""
-        floats = [x for x in there if x is not None and x.requires_grad]
-        dy = [one.to(part.dtype) for one, part in zip(dy, y if isinstance(y, tuple) else (y,), strict=True)]
-        found = iter(self.place.torch.autograd.grad(y, floats, dy, retain_graph=True))
-        return tuple(next(found) if x is not None and x.requires_grad else None for x in there if x is None or x.is_floating_point())
-
-
-def both(make: Callable[[Any], Operation], name: str) -> dict[str, Callable]:
-    return {f"{name} forward": lambda place: make(place).forward(), f"{name} backward": lambda place: make(place).backward()}
 
 
 def functional() -> Any:
@@ -109,7 +43,8 @@ def activation(name: str) -> Callable:
         n, f = place.size((32 * 1024, 3072), (12, 16))
         x, F = place.normal(n, f), functional() if place.torch is not None else None
         if name == "swiglu":
-            return Operation(place, name, [x, place.normal(n, f)], {"PyTorch": lambda gate, up: F.silu(gate) * up}, moved=(3 * x.nbytes, 5 * x.nbytes))
+            return Operation(place, name, [x, place.normal(n, f)], {"PyTorch": lambda gate, up: F.silu(gate) * up},
+                             moved=(3 * x.nbytes, 5 * x.nbytes))
         tanh = name == "gelu, tanh"
         run = (lambda x: F.gelu(x, approximate="tanh" if tanh else "none")) if name.startswith("gelu") else lambda x: getattr(F, name)(x)
         return Operation(place, "gelu" if tanh else name, [x], {"PyTorch": run}, {"tanh": True} if tanh else {}, moved=(2 * x.nbytes, 3 * x.nbytes))
@@ -124,11 +59,11 @@ def softmax(place: Any) -> Operation:
 # --- where tokens stand ----------------------------------------------------------------------------------------------------------
 
 def rope(place: Any) -> Operation:
-    from .torch_models import rotated
     b, t, h, e = place.size((64, 1024, 12, 64), (2, 5, 2, 16))
     x, torch = place.normal(b, t, h, e), place.torch
     theirs = {}
     if torch is not None:
+        from .torch_models import rotated
         pairs = torch.arange(0, e, 2, dtype=torch.float64) / e
         angle = torch.arange(t, dtype=torch.float64)[:, None, None] * 10_000.0 ** -pairs
         tables = functools.cache(lambda dtype: [table.to(place.torch_device, dtype) for table in (angle.cos(), angle.sin())])
@@ -209,7 +144,8 @@ def output_layer(place: Any) -> Work:
             return loss.detach(), *place.torch.autograd.grad(loss, given)
         return run
 
-    return Work(ours, {"PyTorch": theirs(False)} if place.torch is not None else {}, lambda: theirs(True)(), flops=6 * n * d * v, result=lambda: ours(None))
+    return Work(ours, {"PyTorch": theirs(False)} if place.torch is not None else {}, lambda: theirs(True)(), flops=6 * n * d * v,
+                result=lambda: ours(None))
 
 
 # --- attention -----------------------------------------------------------------------------------------------------------------------
@@ -220,7 +156,8 @@ def attention(heads: int, kv_heads: int, e: int, b: int, t: int) -> Callable:
         (b_, t_, h, k, e_), torch = place.size((b, t, heads, kv_heads, e), (1, 20, heads // kv_heads, 1, 16)), place.torch
         given = [place.normal(b_, t_, h, e_), place.normal(b_, t_, k, e_), place.normal(b_, t_, k, e_)]
         claim = REFERENCE.attention.flops(*(x.shape for x in given), causal=True)
-        theirs = {} if torch is None else {"flash": sdpa(torch, "FLASH_ATTENTION"), "cuDNN": sdpa(torch, "CUDNN_ATTENTION"), "exact": sdpa(torch, "MATH")}
+        backends = {"flash": "FLASH_ATTENTION", "cuDNN": "CUDNN_ATTENTION", "exact": "MATH"}
+        theirs = {} if torch is None else {way: sdpa(torch, backend) for way, backend in backends.items()}
         return Operation(place, "attention", given, theirs, flops=(claim.forward.needed, claim.backward_total.needed))
     return make
 
@@ -296,8 +233,8 @@ def adamw(place: Any) -> Work:
         return p.detach() - place.to_torch(new[0])
 
     theirs = {} if torch is None else {"fused AdamW": optimizer(True)[1].step}
-    return Work(lambda: kernels.CUDA.updates.adamw(*state, 2, beta1=0.9, beta2=0.95, copy=copy, **settings), theirs, exact, bytes=30 * n, result=result,
-                tolerance=1e-4)
+    return Work(lambda: kernels.CUDA.updates.adamw(*state, 2, beta1=0.9, beta2=0.95, copy=copy, **settings), theirs, exact, bytes=30 * n,
+                result=result, tolerance=1e-4)
 
 
 def square_norm(place: Any) -> Work:
@@ -305,7 +242,8 @@ def square_norm(place: Any) -> Work:
     x = place.normal(place.size(124_000_000 // 128 * 128, 256), dtype="float32")
     there = None if place.torch is None else place.to_torch(x)
     theirs = {} if there is None else {"PyTorch": lambda: place.torch.linalg.vector_norm(there)}
-    return Work(lambda: kernels.CUDA.updates.square_norm(x), theirs, lambda: (there.double() ** 2).sum(), bytes=x.nbytes, tolerance=TOLERANCE["float32"])
+    return Work(lambda: kernels.CUDA.updates.square_norm(x), theirs, lambda: (there.double() ** 2).sum(), bytes=x.nbytes,
+                tolerance=TOLERANCE["float32"])
 
 
 def cast(place: Any) -> Work:

@@ -1,7 +1,7 @@
 """Runs the parts one after another, each in a process of its own, so that a kernel that breaks the card's context, or hangs, costs one
 measurement and not the rest. This process never touches the GPU.
 
-A part has a share of the time; what it leaves goes to those behind it. Its process is told how many seconds it has, and looks after
+A part has a share of the time; what it leaves, or takes too much, is the next one's gain or loss. Its process is told how many seconds it has, and looks after
 that itself; a measurement that takes longer than it said it could is ended from here, and the part goes on behind it.
 """
 
@@ -18,6 +18,7 @@ from .child import BROKEN
 from .results import LOG, Results
 
 ROOT = Path(__file__).resolve().parents[2]
+LEAST = 10          # seconds that a part gets, however late it is
 GRACE = 8           # seconds that a part may overrun before it is ended
 MOST_DEATHS = 6     # of a part's processes; then the part is given up
 
@@ -42,7 +43,7 @@ def conduct(out: Path, minutes: float, rehearsal: bool, only: list[str], after: 
     scale = min(1.0, total / sum(part.seconds for part in chosen))           # less time than all shares together: each gets less
     for number, part in enumerate(chosen):
         later = scale * sum(each.seconds for each in chosen[number + 1:])
-        seconds = max(scale * part.seconds, total - later - (time.monotonic() - began))
+        seconds = max(LEAST, total - later - (time.monotonic() - began))
         print(f"{part.name}: up to {seconds:.0f} s", file=sys.stderr, flush=True)
         try:
             run(part, out, seconds, rehearsal)
@@ -54,13 +55,13 @@ def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
     """One part, in as many processes as it takes."""
     results, end = Results(out, part.name), time.monotonic() + seconds
     for _ in range(MOST_DEATHS):
-        left = end - time.monotonic()
+        left, began = end - time.monotonic(), time.time()
         if left < 3:
             return
         code = watched(part, out, left, results, rehearsal)
         if code == 0:
             return
-        if (running := results.running()) is not None:
+        if (running := results.running(began)) is not None:
             results.write(running["name"], failed=f"its process ended: {code}")
         elif code != BROKEN:
             results.write("this part", failed=f"its process ended: {code}; see {LOG}")
@@ -71,13 +72,14 @@ def run(part: Part, out: Path, seconds: float, rehearsal: bool) -> None:
 def watched(part: Part, out: Path, seconds: float, results: Results, rehearsal: bool) -> int | str:
     """0, or an exit status, or in words why it was ended."""
     command = [sys.executable, "-m", "benchmarks.on_gpu.child", part.module, str(out), f"{seconds:.1f}", *["--rehearse"] * rehearsal]
-    end = time.monotonic() + seconds + GRACE
+    end, began = time.monotonic() + seconds + GRACE, time.time()
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if rehearsal else {}     # several processes rehearse on few cores
     with (out / LOG).open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ | threads)
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | threads,
+                                   start_new_session=True)
     try:
         while (code := process.poll()) is None:
-            running = results.running()
+            running = results.running(began)
             if running is not None and time.time() - running["begun"] > running["limit"]:
                 return f"it took longer than {running['limit']:.0f} s"
             if time.monotonic() > end:

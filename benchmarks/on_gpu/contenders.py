@@ -266,7 +266,8 @@ class CompiledWithGraphs(Torch):
     compiled: dict | None = {"mode": "reduce-overhead"}
 
 
-KINDS = {"ours": Ours, "ours without graph": OursWithoutGraph, "PyTorch": Torch, "torch.compile": Compiled, "torch.compile, graphs": CompiledWithGraphs}
+KINDS = {"ours": Ours, "ours without graph": OursWithoutGraph, "PyTorch": Torch, "torch.compile": Compiled,
+         "torch.compile, graphs": CompiledWithGraphs}
 
 
 if __name__ == "__main__":

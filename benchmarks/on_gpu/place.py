@@ -6,6 +6,7 @@ so that one program does both.
 
 import contextlib
 import functools
+import gc
 import importlib
 import operator
 import sys
@@ -90,6 +91,7 @@ class Place:
 
     def free(self) -> None:
         """Gives back the memory that nobody uses any more: CuPy and PyTorch share the card, and know nothing of each other."""
+        gc.collect()                             # what hangs in cycles is garbage only now
         self.xp.get_default_memory_pool().free_all_blocks()
         if "torch" in sys.modules and not self.rehearsal:
             self.torch.cuda.empty_cache()

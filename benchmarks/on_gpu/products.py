@@ -13,7 +13,8 @@ def forward(inputs: int, outputs: int, bias: bool = False, rows: int = 32 * 1024
         x, w, b = place.normal(n, i), place.normal(i, o, scale=i ** -0.5), place.normal(o) if bias else None
         given = [] if torch is None else [place.to_torch(each) for each in (x, w, b) if each is not None]
         run = (lambda x, w, b: torch.addmm(b, x, w)) if bias else (lambda x, w: torch.matmul(x, w))
-        return Work(lambda: multiply()(x, w, bias=b), {"matmul": lambda: run(*given)}, lambda: run(*(each.float() for each in given)), flops=2 * n * i * o)
+        return Work(lambda: multiply()(x, w, bias=b), {"matmul": lambda: run(*given)}, lambda: run(*(each.float() for each in given)),
+                    flops=2 * n * i * o)
     return make
 
 
@@ -48,7 +49,7 @@ def weight_gradient(inputs: int, outputs: int) -> Callable:
 
         run = lambda x, dy: x.T @ dy                                                                                        # noqa: E731
         return Work(lambda: multiply()(x.T, dy, into=dw), {"matmul": lambda: run(*given)}, lambda: run(*(each.float() for each in given)),
-                    flops=2 * n * i * o, result=result, tolerance=1e-4)
+                    flops=2 * n * i * o, result=result, tolerance=1e-3)
     return make
 
 
@@ -66,8 +67,8 @@ def square(dtype: str, tf32: bool = False) -> Callable:
             finally:
                 torch.backends.cuda.matmul.allow_tf32 = before
 
-        return Work(lambda: multiply(tf32)(a, b), {"matmul": theirs}, lambda: torch.matmul(*(each.double() for each in given)).float(), flops=2 * n**3,
-                    tolerance=2e-3 if tf32 else TOLERANCE[dtype])
+        return Work(lambda: multiply(tf32)(a, b), {"matmul": theirs}, lambda: torch.matmul(*(each.double() for each in given)).float(),
+                    flops=2 * n**3, tolerance=2e-3 if tf32 else TOLERANCE[dtype])
     return make
 
 

@@ -75,7 +75,7 @@ def train(device: str, b: int, t: int, steps: int, small: bool, on_step: Any = N
 
 def first_steps(place: Any) -> dict:
     """Small batches, so that a CPU can keep up. It gets a process and a time; as many steps as it made are compared."""
-    b, t, steps = place.size((4, 1024, 12), (2, 24, 4))
+    b, t, steps = place.size((16, 256, 12), (2, 24, 4))         # of 16 rows each core can have one
     seconds = min(60.0, place.left() / 3)
     path = place.out / "cpu_losses.txt"
     path.unlink(missing_ok=True)
@@ -120,8 +120,8 @@ def run(place: Any) -> dict:
     steady = (seen[-1] - seen[len(seen) // 4]) / (len(seen) - 1 - len(seen) // 4)
     last = losses[-max(1, len(losses) // 20):]
     return {"b": b, "t": t, "steps": len(losses), "seconds": seen[-1], "tokens": len(losses) * b * t, "tokens_per_second": b * t / steady,
-            "flops": flops.of_model(config_of(place.rehearsal), b, t).total, "step": steady, "first loss": losses[0], "last loss": sum(last) / len(last),
-            "floor": floor, "picture": picture(losses, floor, place.out / "loss.png"), "losses": losses}
+            "flops": flops.of_model(config_of(place.rehearsal), b, t).total, "step": steady, "first loss": losses[0],
+            "last loss": sum(last) / len(last), "floor": floor, "picture": picture(losses, floor, place.out / "loss.png"), "losses": losses}
 
 
 def seconds_of_a_step(place: Any, b: int, t: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .conductor import PARTS
+from .goals import rows as goals_of
 from .results import Results
 
 REHEARSAL = "**Rehearsal: no GPU, the figures mean nothing.**"
@@ -38,7 +39,7 @@ def record(out: Path, results: Path) -> None:
 
 
 def page(found: dict[str, dict], rehearsal: bool) -> str:
-    sections = [heading(found["machine"], rehearsal), card(found["machine"]), kernels(found["kernels"], found["machine"]),
+    sections = [heading(found["machine"], rehearsal), goals(found), card(found["machine"]), kernels(found["kernels"], found["machine"]),
                 training(found["training"]), profile(found["profile"]), decoding(found["decoding"]), real_run(found["real_run"]), missing(found)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -48,8 +49,8 @@ def heading(machine: dict, rehearsal: bool) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
     smi = about.get("nvidia-smi", {})
     words = [about.get("card", "card unknown"), f"driver {smi['driver_version']}" if smi else "", f"Python {about.get('python', '?')}", versions]
-    first = REHEARSAL if rehearsal else f"`python benchmarks/gpu.py` on {about.get('date', 'a day unknown')}: {', '.join(word for word in words if word)}."
-    return f"{HEADING}\n\n{first}"
+    where = f"`python benchmarks/gpu.py` on {about.get('date', 'a day unknown')}: {', '.join(word for word in words if word)}."
+    return f"{HEADING}\n\n{REHEARSAL if rehearsal else where}"
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> str:
@@ -65,12 +66,17 @@ def good(results: dict) -> dict:
     return {name: figures for name, figures in results.items() if "failed" not in figures and "left_out" not in figures}
 
 
+def goals(found: dict[str, dict]) -> str:
+    rows = goals_of({part: good(results) for part, results in found.items()})
+    return "### What was aimed at\n\n" + table(["goal", ""], rows) if rows else ""
+
+
 # --- the parts -----------------------------------------------------------------------------------------------------------------------
 
 def card(machine: dict) -> str:
-    found = good(machine)
-    rows = [[f"copying {fixed(found['copy']['bytes'], ',.1f', 2e9)} GB, read and written", fixed(found["copy"]["bytes_per_second"], ",.0f", 1e9, " GB/s")]
-            ] if "copy" in found else []
+    found, rows = good(machine), []
+    if "copy" in found:
+        rows += [[f"copying {found['copy']['bytes'] / 2e9:,.1f} GB, read and written", fixed(found["copy"]["bytes_per_second"], ",.0f", 1e9, " GB/s")]]
     if "product" in found:
         rows += [[f"a product of bfloat16 matrices, {found['product']['n']:,}³, by {name}", fixed(rate, ",.0f", 1e12, " TFLOP/s")]
                  for name, rate in found["product"]["by"].items()]
@@ -119,10 +125,11 @@ def race(name: str, figures: dict) -> Iterator[list[str]]:
     for number, (who, each) in enumerate(contenders.items()):
         speed, apart = each.get("tokens_per_second"), figures["differences"].get(who)
         mfu = figures["flops"] / each["step"] / figures["peak"] if speed and figures["peak"] else None
+        predicted = f" (predicted: {figures['predicted memory'] / 1e9:,.2f})" if who == "ours" and "predicted memory" in figures else ""
         mode = f" ({each['mode']})" if who == "ours" and each.get("mode") else ""
         yield [f"{name}, {case['b']} × {case['t']:,}" if number == 0 else "", who + mode, fixed(speed), fixed(each.get("step"), ",.2f", 1e-3, " ms"),
-               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB"), fixed(speed and compiled and speed / compiled, ".2f"),
-               "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
+               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB") + predicted,
+               fixed(speed and compiled and speed / compiled, ".2f"), "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
 
 
 def profile(results: dict) -> str:
@@ -133,7 +140,8 @@ def profile(results: dict) -> str:
             flops, total = figures["by_op"][op]["flops"], forward + backward
             rows.append([name if number == 0 else "", op, fixed(forward, ",.2f", 1e-3), fixed(backward, ",.2f", 1e-3),
                          fixed(total / figures["seconds"], ".1%"), fixed(flops / total if flops and total else None, ",.0f", 1e12, " TFLOP/s")])
-    words = "Forward and backward of one batch, ms, with the GPU waited for around every operation: the shares are of that, which is slower than a step."
+    words = ("Forward and backward of one batch, ms, with the GPU waited for around every operation: the shares are of that, which is slower "
+             "than a step.")
     columns = ["model", "operation", "forward", "backward", "share", "rate"]
     return f"### Where the time of a step goes\n\n{words}\n\n{table(columns, rows)}" if rows else ""
 
@@ -146,8 +154,8 @@ def decoding(results: dict) -> str:
         ratio = fixed(mine["tokens_per_second"] / theirs["tokens_per_second"], ".2f") if theirs else "–"
         rows.append([name, fixed(mine["tokens_per_second"]), fixed(mine["token"], ",.2f", 1e-3), who, fixed(theirs.get("tokens_per_second")),
                      fixed(theirs.get("token"), ",.2f", 1e-3), ratio, fixed(figures.get("same tokens"), ".1%")])
-    words = ("Greedy, with a cache, in bfloat16: 128 tokens after a prompt of 16, tokens a second of all rows together from call to return; and ms for "
-             "one more token a row.")
+    words = ("Greedy, with a cache, in bfloat16: 128 tokens after a prompt of 16, tokens a second of all rows together from call to return; and "
+             "ms for one more token a row.")
     columns = ["model", "minillm", "one more, ms", "beside", "tokens/s", "one more, ms", "times as fast", "same tokens"]
     return f"### Writing text\n\n{words}\n\n{table(columns, rows)}" if rows else ""
 
@@ -159,16 +167,16 @@ def real_run(results: dict) -> str:
                      f"({run['tokens_per_second']:,.0f} tokens/s); the loss fell from {run['first loss']:.3f} to {run['last loss']:.4f} nats a byte, "
                      f"and no model can have less than about {run['floor']:.4f}.")
     if (start := found.get("the first steps")) is not None and start["CPU"]:
-        words.append(f"Its first {len(start['CPU'])} steps on {start['b']} × {start['t']:,} tokens beside the same in float32 on the CPU: the losses differ by "
-                     f"{start['largest difference']:.4f} nats at most{', **too much**' if start['wrong'] else ''}.")
+        words.append(f"Its first {len(start['CPU'])} steps on {start['b']} × {start['t']:,} tokens beside the same in float32 on the CPU: the losses "
+                     f"differ by {start['largest difference']:.4f} nats at most{', **too much**' if start['wrong'] else ''}.")
     return "### A real run\n\n" + " ".join(words) if words else ""
 
 
 def missing(found: dict[str, dict]) -> str:
     """What failed, or wasn't reached."""
-    lines = [f"- {part}, {name}: {figures.get('failed') or figures['left_out']}" for part, results in found.items() for name, figures in results.items()
-             if "failed" in figures or "left_out" in figures]
-    lines += [f"- {part}, {name}, {who}: {each['failed']}" for part, results in found.items() for name, figures in results.items()
+    lines = [f"- {part}, {name}: {figures.get('failed') or figures['left_out']}" for part, results in found.items()
+             for name, figures in results.items() if "failed" in figures or "left_out" in figures]
+    lines += [f"- training, {name}, {who}: {each['failed']}" for name, figures in found["training"].items()
               for who, each in figures.get("contenders", {}).items() if "failed" in each]
     lines += [f"- training, {name}, {who}: not as a graph: {why}" for name, figures in found["training"].items()
               for who, each in figures.get("contenders", {}).items() for why in each.get("why") or []]

@@ -38,7 +38,7 @@ class Results:
         """{name: figures}, in the order in which they came."""
         return {line["name"]: {key: value for key, value in line.items() if key != "name"} for line in self.lines() if "begun" not in line}
 
-    def running(self) -> dict | None:
-        """The line of the measurement that has begun and not ended."""
+    def running(self, since: float) -> dict | None:
+        """The line of the measurement that has begun since then and not ended. (An earlier one was cut short with its call.)"""
         lines = self.lines()
-        return lines[-1] if lines and "begun" in lines[-1] else None
+        return lines[-1] if lines and lines[-1].get("begun", 0.0) > since else None

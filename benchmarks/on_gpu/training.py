@@ -23,8 +23,9 @@ def cases(place: Any) -> dict[str, dict]:
         tiny = dict(d_model=32, d_ff=48, num_layers=1, vocab_size=64, max_seq_len=16, num_heads=2, num_kv_heads=2)
         return {name: case(Config.preset(name).replace(**tiny), 2, 12, steps) for name, steps in (("gpt-nano", LARGE), ("llama-nano", 2))}
     size, b = dict(vocab_size=50304, d_model=768, num_layers=12, num_heads=12, d_ff=2048, max_seq_len=1024, tied=True), rows(place)
-    return {"GPT-2 124M": case(Config.preset("gpt2", vocab_size=50304), b, 1024, LARGE), "Llama 124M": case(Config(**size), b, 1024, LARGE),
-            "llama-nano": case(Config.preset("llama-nano"), 4, 256, SMALL), "gpt-nano": case(Config.preset("gpt-nano"), 8, 256, SMALL),
+    return {"GPT-2 124M": case(Config.preset("gpt2", vocab_size=50304), b, 1024, LARGE),         # if time runs out, of each kind one is there
+            "llama-nano": case(Config.preset("llama-nano"), 4, 256, SMALL), "Llama 124M": case(Config(**size), b, 1024, LARGE),
+            "gpt-nano": case(Config.preset("gpt-nano"), 8, 256, SMALL),
             "llama-micro": case(Config.preset("llama-micro"), 8, 512, SMALL)}
 
 
@@ -79,7 +80,8 @@ class Everybody:
         if not good:
             return {"failed": turns[0]["failed"]} if turns else {}
         step = statistics.median(good)
-        return {"step": step, "steps of the turns": good, "tokens_per_second": case["b"] * case["t"] / step, "memory": self.ask(name, 30, do="memory")}
+        return {"step": step, "steps of the turns": good, "tokens_per_second": case["b"] * case["t"] / step,
+                "memory": self.ask(name, 30, do="memory")}
 
     def of(self, name: str) -> Contender:
         if name not in self.contenders or self.contenders[name].process.poll() is not None:
@@ -111,5 +113,5 @@ def about(place: Any, case: dict) -> dict:
     config = Config.from_dict(case["config"])
     card = place.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     device = None if place.rehearsal else hardware.reported(card)
-    return {"flops": flops.of_model(config, case["b"], case["t"]).total, "parameters": config.num_parameters(), "peak": device and device.peak.get("bf16"),
-            "predicted memory": sum(gpu_memory.of_step(config, case["b"], case["t"]).values())}
+    return {"flops": flops.of_model(config, case["b"], case["t"]).total, "parameters": config.num_parameters(),
+            "peak": device and device.peak.get("bf16"), "predicted memory": sum(gpu_memory.of_step(config, case["b"], case["t"]).values())}

@@ -96,8 +96,9 @@ def needs(step: Step) -> str:
     """With the largest parts."""
     parts, rows = sorted(step.parts().items(), key=lambda part: -part[1]), -(-step.b // step.micro_batches)
     shown = ", ".join(f"{name} {gigabytes(size)}" for name, size in parts[:4])
-    return (f"A step on {rows:,} text{'s' * (rows != 1)} of {step.t:,} tokens at a time ({step.precision}{', with recompute' if step.recompute else ''}) "
-            f"needs about {gigabytes(step.needed)}: {shown} and less.")
+    how = step.precision + ", with recompute" * step.recompute
+    return (f"A step on {rows:,} text{'s' * (rows != 1)} of {step.t:,} tokens at a time ({how}) needs about {gigabytes(step.needed)}: "
+            f"{shown} and less.")
 
 
 def there_is(free: int, total: int | None) -> str:

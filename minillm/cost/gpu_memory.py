@@ -13,25 +13,26 @@ What a block keeps for backward, for n = b · t rows, a bytes an activation and 
     norms                        a · n · 2d + 4 · n · (2 or 4)     the residual stream, and its statistics
 
 It is what the reference operations keep, but for SwiGLU (a kernel makes silu(gate) again) and RoPE (one table for all layers). On top come
-the arrays of the moment. A step's peak is the largest of five moments, each with all that is kept so far: see `temporary`.
+the arrays of the moment. A step's peak is the largest of four moments, each with all that is kept so far: see `temporary`.
 
 Not in it: what CUDA itself takes when a process starts (its context, the compiled kernels), which is gone from what the card says is free
 before a step begins; and what the allocator loses between arrays.
 """
 
+from ..kernels.cross_entropy import rows_at_once
 from ..kernels.norms import BLOCKS, SHARED, WARPS
 from ..kernels.products.plans import WORKSPACE
 from ..model.config import Config
 from ..model.parameters import taken
-from ..ops.linear_cross_entropy import rows_at_once
 from . import memory
 
 ON_A_GPU = ("bf16", "tf32", "fp32")              # what the kernels compute in
 
 
 def of_step(config: Config, b: int, t: int, precision: str = "bf16", micro_batches: int = 1, recompute: bool = False, average: bool = False,
-            documents: bool = False) -> dict[str, int]:
-    """The peak of a step on b texts of t tokens, by part. `average`: a moving average of the weights is kept too."""
+            documents: bool = False, evaluation: bool = False) -> dict[str, int]:
+    """The peak of a step on b texts of t tokens, by part. `average`: a moving average of the weights is kept too. `evaluation`: between the
+    steps, whose memory stays taken, a validation loss is computed."""
     if precision not in ON_A_GPU:
         raise ValueError(f"On a GPU a model is trained in {', '.join(ON_A_GPU)}, not in {precision!r}.")
     if min(b, t, micro_batches) < 1:
@@ -41,7 +42,8 @@ def of_step(config: Config, b: int, t: int, precision: str = "bf16", micro_batch
     parts = {"weights": 4 * flat, "16-bit copy of the weights": size.activations * flat if size.master else 0, "gradients": 4 * flat,
              "Adam's m and v": 8 * flat, "average of the weights": 4 * flat if average else 0,
              "activations": sum(activations(config, rows, t, size, recompute).values()), "temporary": temporary(config, rows, t, size, recompute),
-             "batch": 8 * rows * t * (3 if documents else 2), "workspace of the products": WORKSPACE}
+             "batch": 8 * rows * t * (3 if documents else 2), "workspace of the products": WORKSPACE,
+             "evaluation": of_evaluation(config, b, t, size) if evaluation else 0}
     return {part: number for part, number in parts.items() if number}
 
 
@@ -64,10 +66,9 @@ def activations(config: Config, b: int, t: int, size: memory.Precision, recomput
 
 
 def temporary(config: Config, b: int, t: int, size: memory.Precision, recompute: bool = False) -> int:
-    """The most that is allocated beside what is held for backward: at the largest of five moments,
+    """The most that is allocated beside what is held for backward: at the largest of four moments,
 
-    loss            the normed stream; the logits of two chunks of rows, which become their gradient in place; one chunk's dx
-    its backward    dx and dw times the loss's own gradient
+    loss            the normed stream; the logits of a chunk of rows, which become their gradient in place; two losses for each row
     feed-forward    dy; the gradients of the hidden numbers (of SwiGLU three, else two); what comes back from up and gate, and their sum
     attention       the gradients of the block, of the sum in its middle, and of what its norms made; of attention's output, q, k and v;
                     and of these RoPE's, one at a time, or what comes back from three matrices, or attention's sums
@@ -78,9 +79,7 @@ def temporary(config: Config, b: int, t: int, size: memory.Precision, recompute:
     n, a, d, f = b * t, size.activations, config.d_model, config.d_ff
     queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
     pre, drop = config.norm_position == "pre", int(config.dropout > 0)
-    rows = rows_at_once((config.vocab_size, d))
-    loss = a * (n * d + min(rows, n) * d + min(2 * rows, n) * config.vocab_size)
-    scaled = (a if a == 4 else 4 + a) * n * d + 4 * config.vocab_size * d
+    loss = a * (n * d + rows_at_once(n, config.vocab_size, a) * config.vocab_size) + 2 * 4 * n
     hidden, back = (3, 3) if config.feed_forward == "swiglu" else (2, 1)
     feed = a * n * (hidden * f + (back + (1 if pre else 2) + drop) * d)
     stream = (3 + 2 * drop if pre else 4 + drop) * a * n * d                 # gradients that wait while attention's backward runs
@@ -88,7 +87,17 @@ def temporary(config: Config, b: int, t: int, size: memory.Precision, recompute:
     attend = stream + max(a * n * (2 * (queries + keys) + opened), a * n * 2 * (queries + keys) + 4 * n * config.num_heads)
     norm = stream + 2 * a * n * d + 4 * norm_sums(config, n)
     again = sum(block_activations(config, b, t, size).values()) if recompute else 0
-    return max(loss, scaled, again + max(feed, attend, norm))
+    return max(loss, again + max(feed, attend, norm))
+
+
+def of_evaluation(config: Config, b: int, t: int, size: memory.Precision) -> int:
+    """The most that a forward pass takes of which nothing is kept, on a whole batch: a 16-bit copy of the weights of its own, the batch, and
+    one block with its output and what its two branches add, or the output layer."""
+    n, a = b * t, size.activations
+    copy = a * sum(map(taken, config.shapes().values())) if size.master else 0
+    block = sum(block_activations(config, b, t, size).values()) + 3 * a * n * config.d_model
+    loss = a * (n * config.d_model + rows_at_once(n, config.vocab_size, a) * config.vocab_size) + 3 * 4 * n
+    return copy + 2 * 8 * n + max(block, loss)
 
 
 def norm_sums(config: Config, rows: int) -> int:

@@ -65,8 +65,8 @@ def products() -> Finding | None:
     try:
         importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cublasLt")
     except Exception as problem:                 # the finder's own type
-        return Finding(needed(), f"cuBLASLt, which multiplies matrices, can't be loaded ({first_line(problem)}): CuPy would do it, slower, and without "
-                       "CUDA graphs", INSTALL)
+        return Finding(needed(), f"cuBLASLt, which multiplies matrices, can't be loaded ({first_line(problem)}): CuPy would do it, slower, and "
+                       "without CUDA graphs", INSTALL)
     return Finding(OK, "cuBLASLt can be loaded")
 
 

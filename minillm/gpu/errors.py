@@ -136,8 +136,8 @@ def out_of_memory(text: str) -> Problem:
 def unavailable(text: str) -> Problem:
     others = holders()
     who = f"nvidia-smi sees {', '.join(others)}" if others else "nvidia-smi lists who"
-    return Problem(f"The GPU takes no further process ({text}). Either it is set to exclusive use (in nvidia-smi, E. Process under Compute M.) and another "
-                   f"process has it: {who}; or it is set to Prohibited. Wait, take another GPU with CUDA_VISIBLE_DEVICES, or let several share it: "
+    return Problem(f"The GPU takes no further process ({text}). Either it is set to exclusive use (in nvidia-smi, E. Process under Compute M.) and "
+                   f"another process has it: {who}; or it is set to Prohibited. Wait, take another GPU with CUDA_VISIBLE_DEVICES, or let several share it: "
                    "sudo nvidia-smi -c DEFAULT.")
 
 

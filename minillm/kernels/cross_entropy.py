@@ -1,5 +1,6 @@
 """Softmax cross-entropy on cuda/cross_entropy.cu, alone and behind the output layer."""
 
+from math import gcd
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class CrossEntropy(KernelOperation):
                 ) -> tuple:
         if not self.can(logits):
             return self.reference.forward(logits, targets, ignore, label_smoothing, z_loss, denominator)
-        x, (targets, n, options) = rows_of(contiguous(logits)), given(targets, ignore, label_smoothing, z_loss, denominator)
+        x, (targets, n, options) = in_rows(logits), given(targets, ignore, label_smoothing, z_loss, denominator)
         lse, losses, nlls = (self.launch.empty(x, targets.shape, "float32") for _ in range(3))
         self.run("cross_entropy_forward", x, targets, options, lse=lse, losses=losses, nlls=nlls)
         return self.means(losses, nlls, n), Kept(x.reshape(logits.shape), targets, lse, n, options)
@@ -37,12 +38,13 @@ class CrossEntropy(KernelOperation):
             return self.reference.backward(dloss, cache)
         logits, targets, lse, n, options = cache
         dx = self.launch.empty(logits, logits.shape)
-        self.run("cross_entropy_backward", rows_of(logits), targets, options, lse=lse, dx=rows_of(dx),
+        self.run("cross_entropy_backward", in_rows(logits), targets, options, lse=lse, dx=rows_of(dx),
                  **by_value_or_at("dloss", dloss, "float32"), **by_value_or_at("n", n, "float32"))
         return (dx,)
 
     def run(self, kernel: str, logits: Any, targets: Any, options: dict, **more: Any) -> None:
-        pack = self.launch.pack(logits.dtype, logits.shape[1], logits, more.get("dx"))
+        both = [x for x in (logits, more.get("dx")) if x is not None]
+        pack = self.launch.pack(logits.dtype, gcd(*(x.strides[0] // x.itemsize for x in both)), *both)
         self.launch("cross_entropy.cu", kernel, logits.dtype, grid=len(logits), block=THREADS, pack=pack, logits=logits, targets=targets,
                     **options, **more)
 
@@ -56,7 +58,10 @@ class CrossEntropy(KernelOperation):
 
 class LinearCrossEntropy(Composed):
     """As the reference's, but that loss and gradient are made in one go, which leaves the gradient where the logits were, and that the means
-    are taken at the end. backward has nothing to multiply where the loss itself is asked for: its upstream gradient is 1."""
+    are taken at the end. backward has nothing to multiply where the loss itself is asked for: its upstream gradient is 1.
+
+    A vocabulary may have any size: GPT-2's is 50,257. Rows of so many logits one behind the other would begin anywhere, and whatever touches
+    them, products and kernels, would read number by number. So they lie a little apart (`aligned`)."""
 
     def __init__(self, launch: Any, reference: Any):
         super().__init__(Linear(launch, reference.linear), CrossEntropy(launch, reference.cross_entropy))
@@ -73,7 +78,7 @@ class LinearCrossEntropy(Composed):
         chunk = chunk or rows_at_once(len(rows), w.shape[0], w.itemsize)
         for first in range(0, len(rows), chunk):
             part = slice(first, first + chunk)
-            logits = self.launch.multiply(rows[part], w.T)
+            logits = self.launch.multiply(rows[part], w.T, aligned=True)
             self.losses(logits, targets[part], options, losses[part], nlls[part], n, gradients)
             if gradients:                        # the logits are dlogits now
                 product(logits, w, dx[part], False)
@@ -93,6 +98,12 @@ class LinearCrossEntropy(Composed):
         if dx is None or into is None or not (isinstance(dloss, Real) and dloss == 1):
             return super().backward(dloss, cache, into)
         return dx, added(dw, into)
+
+
+def in_rows(logits: Any) -> Any:
+    """As a matrix. Its rows may lie apart, but each is in one piece."""
+    x = rows_of(logits)
+    return x if x.strides[-1] == x.itemsize else contiguous(x)
 
 
 def given(targets: Any, ignore: int, label_smoothing: float, z_loss: float, denominator: Any) -> tuple:

@@ -149,7 +149,7 @@ class Launcher:
         elif not x.flags.c_contiguous:
             raise ValueError(f"{where} doesn't lie in memory in one piece, row after row (its strides are {x.strides}): "
                              "copy it with ascontiguousarray.")
-        if pack > 1 and parameter.type == "real" and (x.size % pack or not self.begins_at_multiples(x, pack * x.itemsize)):
+        if pack > 1 and parameter.type == "real" and (x.size % pack and not parameter.strided or not self.begins_at_multiples(x, pack * x.itemsize)):
             raise ValueError(f"{where} can't be moved {pack} numbers at a time: it has {x.size}, and begins at {self.backend.address(x):#x}.")
 
     def refuse_foreign(self, name: str, x: Any) -> None:
@@ -178,10 +178,11 @@ class Launcher:
         steps = () if x.flags.c_contiguous else (stride for stride, n in zip(x.strides[:-1], x.shape) if n > 1)
         return self.backend.address(x) % of == 0 and all(step % of == 0 for step in steps)
 
-    def multiply(self, a: Any, b: Any, into: Any = None, dtype: Any = None, bias: Any = None) -> Any:
+    def multiply(self, a: Any, b: Any, into: Any = None, dtype: Any = None, bias: Any = None, aligned: bool = False) -> Any:
         """a (…, m, k) @ b (…, k, n) + bias (n), summed in float32: in a's dtype or the one that is asked for; or added to `into`, which is
-        returned. Transposed views are read, and added to, where they lie."""
-        return multiply(self, a, b, into, dtype, bias)
+        returned. Transposed views are read, and added to, where they lie. `aligned`: rows of the result may lie apart, so that each begins
+        where memory is read fastest."""
+        return multiply(self, a, b, into, dtype, bias, aligned)
 
     def empty(self, like: Any, shape: tuple, dtype: Any = None) -> Any:
         """Memory for a result, beside the array `like`."""

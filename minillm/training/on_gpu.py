@@ -129,7 +129,7 @@ class GPUSteps:
         """The arrays that every batch goes through, on the host and on the GPU."""
         (rows, t), parts = batch.tokens.shape, self.settings.micro_batches
         self.need = fitting.Step(self.model.config, rows, t, precision.name(self.model), parts, self.settings.recompute,
-                                 {"average": self.state.ema is not None, "documents": batch.documents is not None})
+                                 {"average": self.state.ema is not None, "documents": batch.documents is not None, "evaluation": True})
         if warning := fitting.before_training(self.need, fitting.room(self.xp)):
             print(f"minillm: {warning}", file=sys.stderr)
         if rows % parts:

@@ -4,7 +4,9 @@ a GPU. A pool of memory is asked after every allocation how much is in use."""
 import numpy as np
 import pytest
 
+import minillm
 from minillm.cost import gpu_memory, memory
+from minillm.kernels import CUDA, cross_entropy
 from minillm.kernels.launcher import Launcher
 from minillm.model import Config, Transformer
 from model.small import FIRST, GPT2, LLAMA
@@ -79,6 +81,27 @@ def test_the_peak_of_a_step_is_predicted(name, precision, recompute, quick):
     assert kept + gpu_memory.temporary(config, 4, 128, size, recompute) == pytest.approx(peak, rel=0.025)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["grouped queries", "all heads, narrow, tied", "gpt2, dropout", "the first", "many words"])
+def test_the_memory_of_an_evaluation_is_predicted(name, precision, quick):
+    config = Config(**MODELS[name])
+    model, batch = Transformer(config, seed=None, dtype=DTYPES[precision], device="cuda"), np.zeros((4, 128), int)
+    model.forward(batch, batch, gradients=False)
+    seen = Allocations(quick)
+    with quick.cuda.using_allocator(seen.malloc):
+        model.forward(batch, batch, denominator=1.0, gradients=False)
+    assert gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision]) == pytest.approx(seen.peak, rel=0.025)
+
+
+@pytest.mark.parametrize("recompute", [False, True], ids=["keeping", "recomputing"])
+def test_logits_come_in_chunks_of_one_size(recompute, quick, monkeypatch):
+    """Five of them, for what would be too many at once."""
+    config = Config(**MODELS["many words"])
+    monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", 4 * 128 * 20_000 * 4 // 5 + 1000)
+    peak, held = allocated(quick, config, 4, 128, "float32", recompute)
+    assert held + gpu_memory.temporary(config, 4, 128, memory.PRECISIONS["fp32"], recompute) == pytest.approx(peak, rel=0.02)
+
+
 def test_what_a_batch_adds_grows_with_it_and_what_the_weights_cost_does_not():
     config = Config(**MODELS["gpt2"])
     whole, half, pieces = (memory.of_gpu_step(config, b, 128, micro_batches=n) for b, n in ((8, 1), (4, 1), (8, 2)))
@@ -98,6 +121,8 @@ def test_bytes_for_each_parameter(precision, each):
     flat = Transformer(config, seed=None).params.flat.size                   # with the gaps between the parameters
     assert states == each * flat
     assert memory.of_gpu_step(config, 4, 128, precision, average=True) == parts | {"average of the weights": 4 * flat}
+    assert memory.of_gpu_step(config, 4, 128, precision, evaluation=True) == parts | {
+        "evaluation": gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision])}
     assert memory.of_gpu_step(config, 4, 128, precision, documents=True)["batch"] == 3 * 8 * 4 * 128
 
 
@@ -106,3 +131,28 @@ def test_bytes_for_each_parameter(precision, each):
 def test_nonsense_gets_a_sentence(arguments, words):
     with pytest.raises(ValueError, match=words):
         memory.of_gpu_step(Config(**MODELS["gpt2"]), *arguments)
+
+
+class Words:
+    """Batches of four texts of 48 tokens."""
+
+    def batch(self, step):
+        tokens = np.random.default_rng(step).integers(0, 300, (4, 49))
+        return tokens[:, :-1], tokens[:, 1:], None
+
+
+RUNS = [("grouped queries", "bf16", {"micro_batches": 2}), ("gpt2, dropout", "fp32", {"recompute": True, "ema": 0.9}),
+        ("gpt2, dropout", "bf16", {}), ("grouped queries", "fp32", {}), ("grouped queries", "bf16", {"recompute": True, "micro_batches": 4})]
+
+
+@pytest.mark.parametrize(("name", "precision", "changes"), [pytest.param(*run, marks=[pytest.mark.slow] * (run is not RUNS[0])) for run in RUNS], ids=str)
+def test_a_run_takes_what_was_predicted(name, precision, changes, gpu, unchecked):
+    """All that a run takes from the GPU: parameters, moments, batches, the arena of its steps."""
+    shape = dict(num_layers=1, d_model=64, head_size=16, d_ff=160)
+    config = Config(**MODELS[name] | shape)
+    CUDA.launch.multiply(*gpu.ones((2, 8, 8), "float32"))                    # takes the library's workspace, once a process
+    seen = Allocations(gpu)
+    gpu.cuda.set_allocator(seen.malloc)
+    minillm.train(Transformer(config, dtype=DTYPES[precision], device="cuda"), Words(), steps=4, evaluate_every=0, progress=False, **changes)
+    predicted = memory.of_gpu_step(config, 4, 48, precision, changes.get("micro_batches", 1), changes.get("recompute", False), average="ema" in changes)
+    assert sum(predicted.values()) - predicted["workspace of the products"] == pytest.approx(seen.peak, rel=0.05), predicted

@@ -5,7 +5,9 @@ from training.tiny_run import flags, written
 from training.test_loop import Counting, fresh
 
 import minillm
-from minillm import cli, gpu as library
+from minillm import cli
+from minillm import gpu as library
+from minillm.cost import mfu
 from minillm.training import checkpoint
 from minillm.training.metrics import read
 from minillm.training.on_gpu import GPUSteps
@@ -25,6 +27,7 @@ def machine(gpu):
 @pytest.fixture
 def train(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(mfu.SIZE, "cuda", 32)    # of the product whose speed is measured
     text = written(tmp_path)
 
     def run(*words, code):

@@ -17,7 +17,7 @@ LARGER = [
            wide=(((3, 2100), ids(3, below=2100)), ALL_OF_LOSS),
            several_packs=(((3, 2560), ignoring(ids(3, below=2560), 1)),), odd_and_wide=(((2, 3, 301), ids(2, 3, below=301)), ALL_OF_LOSS)),
     *cases("linear_cross_entropy", packs=(((7, 16), (40, 16), ignoring(ids(7, below=40), 2)), dict(chunk=3) | ALL_OF_LOSS),
-           wide=(((3, 8), (600, 8), ids(3, below=600)),)),
+           wide=(((3, 8), (600, 8), ids(3, below=600)),), odd_vocabulary=(((5, 8), (1301, 8), ids(5, below=1301)), dict(chunk=2) | ALL_OF_LOSS)),
     *cases("attention", tiles=(qkv(1, 37, 37, 4, 2, 20),), whole_tiles=(qkv(1, 32, 32, 2, 1, 32),),
            long_window=(qkv(1, 40, 40, 2, 1, 4), dict(window=9)),
            full_tiles=(qkv(2, 19, 35, 2, 2, 17), dict(causal=False)), tiles_both_ways=(qkv(1, 35, 35, 2, 1, 4), dict(window=7, causal=False)),

@@ -5,6 +5,7 @@ import ctypes
 import shutil
 import subprocess
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ import standin_cublaslt  # noqa: E402
 from hypothesis import example, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from kernels.laid import DTYPES, OTHERS, STANDIN, WAYS, exact, laid, recorded  # noqa: E402
+from kernels.test_training import NAMES, SHAPES, batch  # noqa: E402
 
 from minillm.arrays import bfloat16  # noqa: E402
 from minillm.kernels import CUDA, CUDA_TF32, table  # noqa: E402
 from minillm.kernels.launcher import Launcher  # noqa: E402
 from minillm.kernels.products import cublaslt, plans  # noqa: E402
+from minillm.model import Config, Transformer  # noqa: E402
+from minillm.ops import REFERENCE  # noqa: E402
 
 
 @pytest.fixture
@@ -126,7 +130,8 @@ def test_every_constant_is_the_headers(header):
 
 def test_every_record_has_the_headers_fields(header):
     for record, name in ((cublaslt.Algorithm, "cublasLtMatmulAlgo_t"), (cublaslt.Heuristic, "cublasLtMatmulHeuristicResult_t")):
-        mine = {f"offsetof({name}, {field})": getattr(record, field).offset for field, _ in record._fields_} | {f"sizeof({name})": ctypes.sizeof(record)}
+        mine = {f"offsetof({name}, {field})": getattr(record, field).offset for field, _ in record._fields_}
+        mine[f"sizeof({name})"] = ctypes.sizeof(record)
         assert header(mine) == mine
 
 
@@ -162,7 +167,8 @@ def test_a_row_major_product_is_the_column_major_one_of_the_exchanged_operands(l
     launch.multiply(dy, w.T)
     launch.multiply(x.T, dy, into=dw)
     forward, dx, dw = ([(asked.description.transpose_a, asked.description.transpose_b),
-                        *((one.type, one.rows, one.columns, one.leading, one.batch) for one in (asked.a, asked.b, asked.d))] for asked in library.products)
+                        *((one.type, one.rows, one.columns, one.leading, one.batch) for one in (asked.a, asked.b, asked.d))]
+                       for asked in library.products)
     assert forward == [(0, 0), (14, 5, 9, 5, 1), (14, 9, 7, 12, 1), (14, 5, 7, 5, 1)]        # yᵀ = wᵀ·xᵀ
     assert dx == [(1, 0), (14, 5, 9, 5, 1), (14, 5, 7, 5, 1), (14, 9, 7, 9, 1)]              # dxᵀ = w·dyᵀ
     assert dw == [(0, 1), (14, 5, 7, 5, 1), (14, 9, 7, 12, 1), (0, 5, 9, 5, 1)]              # dwᵀ = dyᵀ·x
@@ -275,3 +281,31 @@ def test_a_tables_float32_products_are_tf32s_only_if_asked(library):
         assert {asked.description.compute for asked in library.products} == {compute}
         library.products.clear()
     assert CUDA_TF32.launch.product.tf32 and not CUDA.launch.product.tf32
+
+
+def test_an_output_layer_of_any_vocabulary_reads_whole_packs(library):
+    """101 logits in bfloat16: every row begins where the library and the kernel want it."""
+    kernels = table(STANDIN)
+    (x, _), (w, _), targets = laid((6, 64), bfloat16), laid((101, 64), bfloat16), standin.asarray(np.arange(6))
+    (loss, _), (dx, dw) = kernels.linear_cross_entropy.forward(x, w, targets)
+    (expected, _), (exact_dx, exact_dw) = REFERENCE.linear_cross_entropy.forward(exact(x), exact(w), np.arange(6))
+    assert len(library.products) == 3
+    assert {one.leading * DTYPES[0 if one.type == 0 else 1].itemsize % 16 for asked in library.products for one in (asked.a, asked.b, asked.d)} == {0}
+    assert {pack for _, _, pack, _, kernel in kernels.launch.kernels if kernel == "cross_entropy_together"} == {8}
+    for mine, other in ((loss, expected), (dx, exact_dx), (dw, exact_dw)):
+        np.testing.assert_allclose(exact(mine), other, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("shape", ["grouped queries", "gpt2 with dropout"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_all_products_of_a_training_step_are_the_librarys(gpu, shape, dtype):
+    """CuPy's can't be part of a graph."""
+    if not hasattr(gpu, "watching"):
+        pytest.skip("a card doesn't tell: the stand-in does")
+    config, dropout = SHAPES[NAMES.index(shape)]
+    model = Transformer(Config(**config, dropout=dropout), dtype=dtype, device="cuda")
+    with gpu.watching() as seen:
+        model.loss_and_grads(*batch(0), dropout_key=1 if dropout else None)
+    names = Counter(work.name for work in seen if work.kind == "operation")
+    in_blocks = [name for name in model.params if name.startswith("layers.") and model.params[name].ndim == 2]
+    assert names["product"] == 3 * (len(in_blocks) + 1) and not names.keys() & {"matmul", "dot", "tensordot"}

@@ -4,7 +4,8 @@
 //     dx_j = factor · [ (1 + 2 z L) e^(x_j − L) − (1 − s) 1[j = target] − s/v ]                        factor: dloss/n
 //
 // A block takes a row. Each thread goes over its packs once, with the largest logit so far and the sum of e^(x − top); a new top scales
-// the old sum ("online softmax"), so one pass over the row makes L. Then the threads' sums are merged, in a fixed order.
+// the old sum ("online softmax"), so one pass over the row makes L. Then the threads' sums are merged, in a fixed order. What is behind a
+// row's last whole pack is taken number by number: rows may lie apart, so that each begins with a pack, whatever v is.
 //
 // dloss and n come by value, or from memory where the host hasn't seen them.
 //
@@ -60,6 +61,7 @@ __device__ float row_losses(const real* logits, long long target, long long igno
         mine.total = mine.total * __expf(mine.top - top) + total;
         mine.top = top;
     }
+    for (int i = v / PACK * PACK + threadIdx.x; i < v; i += blockDim.x) mine = merged(mine, {(float)logits[i], 1, (float)logits[i]});
     Sums row = merged_over_block(mine);
     float l = row.top + logf(row.total);
     if (threadIdx.x == 0) {
@@ -76,53 +78,55 @@ __device__ float row_losses(const real* logits, long long target, long long igno
 // logits and dx may be the same memory.
 __device__ void row_gradient(const real* logits, real* dx, long long target, long long ignore, int v, Options options, float l, float factor) {
     if (target != ignore && (target < 0 || target >= v)) factor = not_a_number();
+    auto gradient = [&](float x, int i) {
+        float share = (i == target ? 1 - options.smoothing : 0.0f) + options.smoothing / v;
+        float slope = (1 + 2 * options.z_loss * l) * __expf(x - l) - share;
+        return target == ignore ? 0.0f : factor * slope;
+    };
     for (int i = threadIdx.x; i < v / PACK; i += blockDim.x) {
         Pack<real> x = pack(logits)[i];
-        for (int j = 0; j < PACK; j++) {
-            float share = (i * PACK + j == target ? 1 - options.smoothing : 0.0f) + options.smoothing / v;
-            float slope = (1 + 2 * options.z_loss * l) * __expf(x[j] - l) - share;
-            x.set(j, target == ignore ? 0.0f : factor * slope);
-        }
+        for (int j = 0; j < PACK; j++) x.set(j, gradient(x[j], i * PACK + j));
         pack(dx)[i] = x;
     }
+    for (int i = v / PACK * PACK + threadIdx.x; i < v; i += blockDim.x) dx[i] = (real)gradient((float)logits[i], i);
 }
 
 __device__ __forceinline__ float either(const float* in_memory, float by_value) { return in_memory ? *in_memory : by_value; }
 
 extern "C" __global__ void cross_entropy_forward(
-    const real* __restrict__ logits,             // (rows, v)
+    const real* __restrict__ logits,             // (rows, v) strided
     const long long* __restrict__ targets,       // (rows)
     float* __restrict__ lse,                     // (rows)
     float* __restrict__ losses,                  // (rows)
     float* __restrict__ nlls,                    // (rows)
-    int v, long long ignore, float smoothing, float z_loss) {
+    int v, long long logits_rows, long long ignore, float smoothing, float z_loss) {
     size_t row = blockIdx.x;
-    float l = row_losses(logits + row * v, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
+    float l = row_losses(logits + row * logits_rows, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
     if (threadIdx.x == 0) lse[row] = l;
 }
 
 extern "C" __global__ void cross_entropy_backward(
-    const real* __restrict__ logits,             // (rows, v)
+    const real* __restrict__ logits,             // (rows, v) strided
     const long long* __restrict__ targets,       // (rows)
     const float* __restrict__ lse,               // (rows)
     const float* __restrict__ dloss_at,          // (1) or null: instead of dloss
     const float* __restrict__ n_at,              // (1) or null: instead of n
-    real* __restrict__ dx,                       // (rows, v)
-    int v, long long ignore, float smoothing, float z_loss, float dloss, float n) {
+    real* __restrict__ dx,                       // (rows, v) strided
+    int v, long long logits_rows, long long dx_rows, long long ignore, float smoothing, float z_loss, float dloss, float n) {
     size_t row = blockIdx.x;
     float factor = either(dloss_at, dloss) / either(n_at, n);
-    row_gradient(logits + row * v, dx + row * v, targets[row], ignore, v, {smoothing, z_loss}, lse[row], factor);
+    row_gradient(logits + row * logits_rows, dx + row * dx_rows, targets[row], ignore, v, {smoothing, z_loss}, lse[row], factor);
 }
 
 extern "C" __global__ void cross_entropy_together(
-    real* __restrict__ logits,                   // (rows, v)
+    real* __restrict__ logits,                   // (rows, v) strided
     const long long* __restrict__ targets,       // (rows)
     const float* __restrict__ n_at,              // (1) or null: instead of n
     float* __restrict__ losses,                  // (rows)
     float* __restrict__ nlls,                    // (rows)
-    int v, long long ignore, float smoothing, float z_loss, float n) {
+    int v, long long logits_rows, long long ignore, float smoothing, float z_loss, float n) {
     size_t row = blockIdx.x;
-    real* x = logits + row * v;
+    real* x = logits + row * logits_rows;
     float l = row_losses(x, targets[row], ignore, v, {smoothing, z_loss}, &losses[row], &nlls[row]);
     __syncthreads();                             // thread 0 still reads the target's logit
     row_gradient(x, x, targets[row], ignore, v, {smoothing, z_loss}, l, 1 / either(n_at, n));

@@ -20,19 +20,28 @@ import numpy
 
 from ...arrays import wide, xp
 
+LINE = 128               # bytes that memory moves at once; the matrix library reads 16 at a time
 
-def multiply(launch: Any, a: Any, b: Any, into: Any = None, dtype: Any = None, bias: Any = None) -> Any:
+
+def multiply(launch: Any, a: Any, b: Any, into: Any = None, dtype: Any = None, bias: Any = None, aligned: bool = False) -> Any:
     """See Launcher.multiply."""
     for name, x in (("a", a), ("b", b), ("into", into), ("bias", bias)):
         if x is not None:
             launch.refuse_foreign(f"{name} of a product", x)
     shape = shape_of(a, b, into, dtype, bias)
-    out = launch.empty(a, shape, dtype) if into is None else into
+    out = into if into is not None else in_lines(launch, a, shape, dtype) if aligned else launch.empty(a, shape, dtype)
     if a.shape[-1] and out.size:
         launch.product(a, b, out, into is not None, bias)
     elif into is None:                           # sums of nothing
         out[...] = 0 if bias is None else bias.astype(out.dtype, copy=False)
     return out
+
+
+def in_lines(launch: Any, like: Any, shape: tuple, dtype: Any) -> Any:
+    """Memory for a result whose rows begin at multiples of 128 bytes: a view of wider rows, unless they do so anyway."""
+    itemsize = like.itemsize if dtype is None else numpy.dtype(dtype).itemsize
+    wide = -(-shape[-1] * itemsize // LINE) * LINE // itemsize
+    return launch.empty(like, (*shape[:-1], wide), dtype)[..., :shape[-1]]
 
 
 def shape_of(a: Any, b: Any, into: Any, dtype: Any, bias: Any) -> tuple:
@@ -55,11 +64,11 @@ def shape_of(a: Any, b: Any, into: Any, dtype: Any, bias: Any) -> tuple:
 
 def by_array_code(a: Any, b: Any, out: Any, add: bool, bias: Any = None) -> None:
     """out = a·b + bias, or out += a·b, by the arrays' own @, summed in float32 (in float64 if they hold that). Only CuPy's product of two
-    bfloat16 matrices takes them as they are: it sums in float32 by itself."""
+    matrices takes 16-bit numbers as they are: it sums in float32 by itself."""
     by_cupy = not isinstance(a, numpy.ndarray) and a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and not add
     if not by_cupy:
         a, b = wide(a), wide(b)
-    if a.dtype == b.dtype == out.dtype == wide(a).dtype and not add:
+    if a.dtype == b.dtype == out.dtype and a.dtype.itemsize > 2 and out.flags.c_contiguous and not add:
         y = xp(a).matmul(a, b, out=out)
     else:
         y = a @ b
