@@ -7,10 +7,10 @@
 // No atomics: the order of all additions is fixed, and so are the bits.
 //
 //     reads the matrix once, 4 bytes a number or 2 in bfloat16; writes `chunks` rows of d sums of 4 bytes
-//     grid: (d / PACK / 32 rounded up, chunks)        block: 32 × 32
+//     grid: (d / PACK / 32 rounded up, chunks)        block: 32 × 32. Two of these fit a multiprocessor, if a thread has no more than 32 registers
 #include "common.cuh"
 
-extern "C" __global__ void column_sums(
+extern "C" __global__ void __launch_bounds__(1024, 2) column_sums(
     const real* __restrict__ x,              // (rows, d)
     float* __restrict__ sums,                // (chunks, d)
     int rows, int d, int rows_of_chunk, int add) {
