@@ -21,6 +21,7 @@ before a step begins; and what the allocator loses between arrays.
 
 from ..kernels.cross_entropy import rows_at_once
 from ..kernels.norms import BLOCKS, SHARED, WARPS
+from ..kernels.products import LINE
 from ..kernels.products.plans import WORKSPACE
 from ..model.config import Config
 from ..model.parameters import taken
@@ -79,7 +80,7 @@ def temporary(config: Config, b: int, t: int, size: memory.Precision, recompute:
     n, a, d, f = b * t, size.activations, config.d_model, config.d_ff
     queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
     pre, drop = config.norm_position == "pre", int(config.dropout > 0)
-    loss = a * (n * d + rows_at_once(n, config.vocab_size, a) * config.vocab_size) + 2 * 4 * n
+    loss = a * n * d + logits_at_once(config, n, a) + 2 * 4 * n
     hidden, back = (3, 3) if config.feed_forward == "swiglu" else (2, 1)
     feed = a * n * (hidden * f + (back + (1 if pre else 2) + drop) * d)
     stream = (3 + 2 * drop if pre else 4 + drop) * a * n * d                 # gradients that wait while attention's backward runs
@@ -96,8 +97,13 @@ def of_evaluation(config: Config, b: int, t: int, size: memory.Precision) -> int
     n, a = b * t, size.activations
     copy = a * sum(map(taken, config.shapes().values())) if size.master else 0
     block = sum(block_activations(config, b, t, size).values()) + 3 * a * n * config.d_model
-    loss = a * (n * config.d_model + rows_at_once(n, config.vocab_size, a) * config.vocab_size) + 3 * 4 * n
+    loss = a * n * config.d_model + logits_at_once(config, n, a) + 3 * 4 * n
     return copy + 2 * 8 * n + max(block, loss)
+
+
+def logits_at_once(config: Config, n: int, a: int) -> int:
+    """Bytes of the logits of a chunk of n rows, each of which begins at a multiple of LINE bytes."""
+    return rows_at_once(n, config.vocab_size, a) * -(-config.vocab_size * a // LINE) * LINE
 
 
 def norm_sums(config: Config, rows: int) -> int:

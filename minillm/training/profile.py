@@ -65,6 +65,7 @@ class Profile:
     bandwidth: float
     by_hardware: float | None   # FLOPs that the processor itself counted in a step on one thread, over those counted here
     why_not: str
+    where: str = ""             # a GPU; else it is this machine's threads
 
     @property
     def mfu(self) -> float:
@@ -78,7 +79,7 @@ class Profile:
         return min(self.peak, intensity * self.bandwidth)
 
     def __str__(self) -> str:
-        lines = [f"A step of {self.tokens:,} tokens takes {1e3 * self.seconds:,.1f} ms on {self.threads} thread(s), "
+        lines = [f"A step of {self.tokens:,} tokens takes {1e3 * self.seconds:,.1f} ms on {self.where or f'{self.threads} thread(s)'}, "
                  f"{self.tokens / self.seconds:,.0f} tokens/s (with the clocks inside {1e3 * self.timed_seconds:,.1f} ms).", "",
                  f"{'operation':22}{'calls':>7}{'ms':>10}{'share':>8}{'forward':>9}{'GFLOP/s':>10}{'GB/s':>8}{'FLOPs/byte':>12}{'of the roof':>13}"]
         for line in self.lines:

@@ -21,6 +21,7 @@ MODELS = {
     "gpt2, dropout": GPT2 | SHAPE | dict(d_ff=256, dropout=0.1),
     "the first": FIRST | SHAPE | dict(d_ff=512),
     "the first, dropout": FIRST | SHAPE | dict(d_ff=128, dropout=0.1),
+    "an odd number of words": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=160, num_layers=1, vocab_size=2_017),
     "many words": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=344, vocab_size=20_000),
     "many words, tied": GPT2 | SHAPE | dict(d_ff=512, vocab_size=20_000),
 }
@@ -78,7 +79,7 @@ def test_the_peak_of_a_step_is_predicted(name, precision, recompute, quick):
     peak, held = allocated(quick, config, 4, 128, DTYPES[precision], recompute)
     kept = sum(held for op, held in gpu_memory.activations(config, 4, 128, size, recompute).items() if op != "rope")     # made once
     assert kept == pytest.approx(held, rel=0.005)
-    assert kept + gpu_memory.temporary(config, 4, 128, size, recompute) == pytest.approx(peak, rel=0.025)
+    assert kept + gpu_memory.temporary(config, 4, 128, size, recompute) == pytest.approx(peak, rel=0.005)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -90,7 +91,7 @@ def test_the_memory_of_an_evaluation_is_predicted(name, precision, quick):
     seen = Allocations(quick)
     with quick.cuda.using_allocator(seen.malloc):
         model.forward(batch, batch, denominator=1.0, gradients=False)
-    assert gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision]) == pytest.approx(seen.peak, rel=0.025)
+    assert gpu_memory.of_evaluation(config, 4, 128, memory.PRECISIONS[precision]) == pytest.approx(seen.peak, rel=0.005)
 
 
 @pytest.mark.parametrize("recompute", [False, True], ids=["keeping", "recomputing"])
@@ -99,7 +100,7 @@ def test_logits_come_in_chunks_of_one_size(recompute, quick, monkeypatch):
     config = Config(**MODELS["many words"])
     monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", 4 * 128 * 20_000 * 4 // 5 + 1000)
     peak, held = allocated(quick, config, 4, 128, "float32", recompute)
-    assert held + gpu_memory.temporary(config, 4, 128, memory.PRECISIONS["fp32"], recompute) == pytest.approx(peak, rel=0.02)
+    assert held + gpu_memory.temporary(config, 4, 128, memory.PRECISIONS["fp32"], recompute) == pytest.approx(peak, rel=0.005)
 
 
 def test_what_a_batch_adds_grows_with_it_and_what_the_weights_cost_does_not():

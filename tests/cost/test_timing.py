@@ -9,6 +9,7 @@ import pytest
 
 from minillm.arrays import num_threads, set_num_threads
 from minillm.cost.timing import Spent, Times, timing
+from minillm.kernels import CUDA
 from minillm.ops import REFERENCE
 from minillm.training.step import Gradients, loss_and_grads
 from model.small import GPT2, LLAMA, batch, same_bits, small
@@ -106,14 +107,27 @@ def test_threads_note_all_their_calls():
     assert times.by_op["attention"].calls == 3 * 2 * 2
 
 
-def test_a_gpu_is_waited_for(monkeypatch):
-    waited = []
-    stream = SimpleNamespace(synchronize=lambda: waited.append(True))
-    monkeypatch.setattr(module, "xp", lambda array: SimpleNamespace(cuda=SimpleNamespace(get_current_stream=lambda: stream)))
-    module.finish((None, 1.5, (np.ones(3),)))
-    assert not waited, "NumPy has finished when it returns"
-    module.finish((SimpleNamespace(nbytes=8), SimpleNamespace(nbytes=8)))
-    assert waited == [True]
+def test_a_gpu_notes_the_time_itself_and_nobody_waits_until_the_sums_are_asked_for(gpu):
+    """Its clock moves by one second whenever it notes the time: an operation takes one."""
+    now = iter(range(10**6))
+
+    class Event:
+        def record(self):
+            self.time = next(now)
+
+        def synchronize(self):
+            waited.append(self)
+
+    waited, times, x = [], Times(), gpu.ones((3, 4), "float32")
+    fake = SimpleNamespace(cuda=SimpleNamespace(Event=Event, get_elapsed_time=lambda began, end: 1000.0 * (end.time - began.time)))
+    op = timing(CUDA, times).softmax
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "xp", lambda array: fake)
+        y, cache = op.forward(x)
+        op.backward(y, cache)
+        assert not waited
+    assert times.by_phase == {"forward": Spent(1, 1.0, 2 * y.nbytes), "backward": Spent(1, 1.0, 2 * y.nbytes)} and len(waited) == 2
+    assert times.by_op["softmax"] == Spent(2, 2.0, 4 * y.nbytes) and len(waited) == 2, "they are read once"
 
 
 def test_sums_of_what_was_spent():
