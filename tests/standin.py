@@ -21,6 +21,7 @@ product of bfloat16 matrices, which crashes in CuPy 14.2, is refused.
 import ast
 import builtins
 import contextlib
+import gc
 import functools
 import inspect
 import math
@@ -119,8 +120,22 @@ def in_place_of_cupy(monkeypatch):
             monkeypatch.setattr(launch, "modules", kept[0])
             monkeypatch.setattr(launch, "kernels", kept[1])
             monkeypatch.setattr(launch, "product", launch.backend.product(launch.product.tf32))
-    with special_functions(), standin_cublaslt.installed():
+    with special_functions(), standin_cublaslt.installed(), no_collector():
         yield
+
+
+@contextlib.contextmanager
+def no_collector():
+    """Inside, Python's collector of cycles only comes when it is called. It may come at any moment and in any thread, and what it ends
+    gives memory back: in the middle of the stand-in's bookkeeping, which knows no locks. (CuPy's has locks.)"""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if collects:
+            gc.enable()
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ LAYOUT = dict(type=(0, ctypes.c_uint32), order=(1, ctypes.c_int32), rows=(2, cty
 DESCRIPTION = dict(compute=(0, ctypes.c_int32), scale=(1, ctypes.c_int32), pointers=(2, ctypes.c_int32), transpose_a=(3, ctypes.c_int32),
                    transpose_b=(4, ctypes.c_int32), transpose_c=(5, ctypes.c_int32), epilogue=(7, ctypes.c_uint32), bias=(8, ctypes.c_uint64),
                    bias_type=(26, ctypes.c_int32))
-PREFERENCE = dict(mode=(0, ctypes.c_uint32), workspace=(1, ctypes.c_uint64), reductions=(3, ctypes.c_uint32), a=(5, ctypes.c_uint32), b=(6, ctypes.c_uint32),
-                  c=(7, ctypes.c_uint32), d=(8, ctypes.c_uint32))
+PREFERENCE = dict(mode=(0, ctypes.c_uint32), workspace=(1, ctypes.c_uint64), reductions=(3, ctypes.c_uint32),
+                  a=(5, ctypes.c_uint32), b=(6, ctypes.c_uint32), c=(7, ctypes.c_uint32), d=(8, ctypes.c_uint32))
 
 
 class Asked(NamedTuple):
@@ -141,12 +141,14 @@ def check(asked):
     demand(said.scale == float32 and said.pointers == 0, "α and β aren't float32 of the host", NOT_SUPPORTED)
     demand(said.compute == COMPUTE_32F or said.compute == FAST_TF32 and a.type == float32, "sums of another kind", NOT_SUPPORTED)
     demand(a.type == b.type and d.type in (a.type, float32), "types that don't go together", NOT_SUPPORTED)
-    demand(said.epilogue in (1, 4) and (said.epilogue == 1 or said.bias and said.bias_type == d.type and said.bias % 16 == 0), "the epilogue", NOT_SUPPORTED)
+    with_bias = said.epilogue == 4 and said.bias and said.bias_type == d.type and said.bias % 16 == 0
+    demand(said.epilogue == 1 or with_bias, "the epilogue", NOT_SUPPORTED)
 
 
 def check_run(asked, searched, workspace, size):
     """The algorithm was found for these descriptors (but for where the bias lies), and its conditions are met."""
-    demand(vars(asked.description) | {"bias": 0} == vars(searched.description) | {"bias": 0} and asked[1:5] == searched[1:5], "another product's algorithm")
+    now, then = (vars(one.description) | {"bias": 0} for one in (asked, searched))
+    demand(now == then and asked[1:5] == searched[1:5], "another product's algorithm")
     demand(all(address % getattr(searched.preference, name) == 0 for name, address in asked.addresses.items()), "less aligned than was said")
     demand(workspace and workspace % 256 == 0 and size >= searched.preference.workspace, "the workspace")
 

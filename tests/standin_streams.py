@@ -29,7 +29,7 @@ class HostSynchronisation(TypeError):
 
 # --- what a test may watch -----------------------------------------------------------------------------------------------------
 
-Seen = collections.namedtuple("Seen", "kind name left")          # left: of a wait, how much work was still in the streams after it
+Seen = collections.namedtuple("Seen", "kind name left")          # left: of a wait, how many copies and graphs were still to be done then
 _watchers, _may_wait = [], False
 
 
@@ -69,7 +69,7 @@ def wait(what, done=None):
         raise HostSynchronisation(f"{what}: the host waits for the GPU.")
     (done or _queue(get_current_stream().ptr).run)()
     deliver()
-    saw("wait", what, sum(len(queue.waiting) for queue in _queues.values()))
+    saw("wait", what, sum(counts for queue in _queues.values() for _, counts in queue.waiting))
 
 
 # --- streams -------------------------------------------------------------------------------------------------------------------
@@ -80,14 +80,14 @@ class Queue:
     def __init__(self, blocking):
         self.blocking, self.waiting, self.issued, self.finished = blocking, collections.deque(), 0, 0
 
-    def put(self, work):
-        self.waiting.append(work)
+    def put(self, work, counts):
+        self.waiting.append((work, counts))
         self.issued += 1
 
     def run(self, until=float("inf")):
         while self.waiting and self.finished < until:
             self.finished += 1
-            self.waiting.popleft()()
+            self.waiting.popleft()[0]()
 
 
 def everything():
@@ -120,8 +120,8 @@ def _ties(ptr):
     return [other for key, other in _queues.items() if other is not queue and queue.blocking and other.blocking and 0 in (ptr, key)]
 
 
-def put(work, stream=None):
-    """Work for later."""
+def put(work, stream=None, counts=True):
+    """Work for later. An event isn't work that counts."""
     ptr = (stream or get_current_stream()).ptr
     before = [(other, other.issued) for other in _ties(ptr) if other.waiting]
 
@@ -130,7 +130,7 @@ def put(work, stream=None):
             other.run(number)
         work()
 
-    _queue(ptr).put(after_the_others)
+    _queue(ptr).put(after_the_others, counts)
 
 
 def get_current_stream(device_id=-1):
@@ -192,7 +192,8 @@ class _BaseStream:
 
     def wait_event(self, event):
         if self.capture is None:
-            put(event._passed, self)
+            queue, number = event.queue, event.number            # what was recorded by now
+            put(lambda: queue.run(number), self, counts=False)
 
     def begin_capture(self, mode=None):
         if self.ptr in (0, 1):
@@ -238,7 +239,7 @@ class Event:
         stream = stream or get_current_stream()
         if stream.capture is not None:
             return
-        put(self._pass, stream)
+        put(self._pass, stream, counts=False)
         self.queue = _queue(stream.ptr)
         self.number = self.queue.issued
 
@@ -327,7 +328,7 @@ def later(kind, name, work, writes=(), stream=None):
     else:
         if kind != "poison":
             saw(kind, name)
-        put(work, stream)
+        put(work, stream, counts=kind != "poison")
 
 
 def busy():

@@ -521,7 +521,8 @@ def test_stream_takes_one_prompt():
 
 def test_the_command_line_streams_the_prompt_and_what_follows_it(monkeypatch, capsys):
     opened = []
-    monkeypatch.setattr(minillm, "load", lambda run, **placed: opened.append((run, placed)) or chain(*(bytes([byte]) for byte in b"abcdefgh")), raising=False)
+    monkeypatch.setattr(minillm, "load", lambda run, **placed: opened.append((run, placed)) or chain(*(bytes([byte]) for byte in b"abcdefgh")),
+                        raising=False)
     assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--max-new-tokens", "4"]) == 0
     assert capsys.readouterr().out == "abcdef\n"
     assert cli.run(["generate", "RUN", "--prompt", "ab", "--temperature", "0", "--stop", "f", "zz"]) == 0

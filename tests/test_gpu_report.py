@@ -26,7 +26,7 @@ def out(tmp_path):
     parts = {"machine": CARD,
              "kernels": {"fast": kernel(bytes=3e9, bytes_per_second=3e12), "off": kernel(flops=4e11, flops_per_second=4e14, wrong=True, host=True),
                          "broken": {"failed": "RuntimeError: no luck"}, "late": {"left_out": "no time was left"}},
-             "training": {"GPT": {"case": {"b": 32, "t": 1024}, "flops": 10**13, "peak": 1e15,
+             "training": {"GPT": {"case": {"b": 32, "t": 1024}, "flops": 10**13, "peak": 1e15, "predicted memory": 21 * 10**9,
                                   "differences": {"ours": 0.5, "PyTorch": 0.0}, "contenders": {
                  "ours": {"mode": "graph", "step": 0.05, "tokens_per_second": 32768 / 0.05, "memory": {"peak": 2e10}},
                  "PyTorch": {"mode": "eager", "step": 0.2, "tokens_per_second": 32768 / 0.2, "memory": {"peak": 4e10}},
@@ -61,7 +61,7 @@ def test_what_was_not_measured_is_listed_with_its_reason(out):
 
 def test_speed_mfu_and_memory_of_training(out):
     text = report.write(out, rehearsal=False)
-    assert row(text, "GPT")[1:7] == ["ours (graph)", "655,360", "50.00 ms", "20.0%", "20.00 GB", "–"]
+    assert row(text, "GPT")[1:7] == ["ours (graph)", "655,360", "50.00 ms", "20.0%", "20.00 GB (predicted: 21.00)", "–"]
 
 
 def test_what_was_aimed_at_is_held_to_what_was_measured(out):

@@ -173,6 +173,19 @@ def test_a_stream_waits_for_an_event_of_another():
     assert (lower(y), lower(z)) == ([1], [2])
 
 
+def test_a_stream_waits_for_what_the_event_stood_for_at_the_time():
+    x, first, second, event = lift(0), *(standin.cuda.Stream(non_blocking=True) for _ in range(2)), standin.cuda.Event()
+    x.set(pinned(1), first)
+    event.record(first)
+    second.wait_event(event)
+    x.set(pinned(2), first)
+    event.record(first)
+    with second:
+        assert standin_streams._queues[first.ptr].finished == 0
+        y = x + 0
+    assert lower(y) == [1]
+
+
 def test_the_default_stream_and_blocking_streams_wait_for_each_other():
     x, source = lift(0), pinned(1)
     x.set(source, standin.cuda.Stream())
@@ -194,6 +207,7 @@ def test_waiting_is_refused_allowed_and_seen():
         x.set(pinned(2).reshape(()), stream)
         before = stream.record()
         x.set(pinned(3).reshape(()), stream)
+        stream.record()
         before.synchronize()
         with standin.waiting(False), pytest.raises(standin.HostSynchronisation):
             stream.synchronize()

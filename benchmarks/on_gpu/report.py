@@ -125,9 +125,10 @@ def race(name: str, figures: dict) -> Iterator[list[str]]:
     for number, (who, each) in enumerate(contenders.items()):
         speed, apart = each.get("tokens_per_second"), figures["differences"].get(who)
         mfu = figures["flops"] / each["step"] / figures["peak"] if speed and figures["peak"] else None
+        predicted = f" (predicted: {figures['predicted memory'] / 1e9:,.2f})" if who == "ours" and "predicted memory" in figures else ""
         mode = f" ({each['mode']})" if who == "ours" and each.get("mode") else ""
         yield [f"{name}, {case['b']} × {case['t']:,}" if number == 0 else "", who + mode, fixed(speed), fixed(each.get("step"), ",.2f", 1e-3, " ms"),
-               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB"),
+               fixed(mfu, ".1%"), fixed(each.get("memory", {}).get("peak"), ",.2f", 1e9, " GB") + predicted,
                fixed(speed and compiled and speed / compiled, ".2f"), "–" if apart is None else f"{apart:.4f}" + (" **APART**" if not apart <= TOLERANCE else "")]
 
 

@@ -23,6 +23,7 @@ from .norms import AddLayerNorm, AddRMSNorm, LayerNorm, RMSNorm
 from .positions import LearnedPositions, Sinusoidal
 from .rope import RoPE
 from .softmax import Softmax
+from .sums import Sum
 from .updates import Updates
 
 UPDATES = ("sgd", "adam", "adamw", "square_norm", "clip", "average", "cast", "judge", "numbers_of_step", "adamw_judged", "average_judged")
@@ -39,11 +40,13 @@ OPERATIONS: dict[str, Any] = {
 
 def table(backend: Backend, tf32: bool = False) -> Ops:
     """The table for one kind of arrays. The updates are attributes of its class, not fields: what goes over all fields of a table
-    (a counter, a guard) meets operations there, with forward and backward. As `updates` a training loop finds them: updates.of(table)."""
+    (a counter, a guard) meets operations there, with forward and backward. As `updates` a training loop finds them: updates.of(table). So are
+    the sums that a model makes: ops.sum_of(table)."""
     launch = Launcher(backend, tf32)
     operations = {name: kind(launch, getattr(REFERENCE, name)) for name, kind in OPERATIONS.items()}
     updates = Updates(launch)
-    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | {"updates": updates, "launch": launch})
+    more = {"updates": updates, "launch": launch, "add": staticmethod(Sum(launch))}
+    kind = type("Kernels", (Ops,), {name: staticmethod(getattr(updates, name)) for name in UPDATES} | more)
     return kind(**operations)
 
 

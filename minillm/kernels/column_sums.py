@@ -16,21 +16,15 @@ def column_sums(launch: Launcher, x: Any, into: Any = None) -> Any:
     rows, d = x.shape
     chunks = blocks_for(rows, ROWS_OF_CHUNK)
     if chunks == 1:
-        return _launch(launch, "column_sums", x, into)
+        sums = launch.empty(x, (d,), "float32") if into is None else into
+        _run(launch, x, sums.reshape(1, d), add=into is not None)
+        return sums
     sums = launch.empty(x, (chunks, d), "float32")
-    launch("column_sums.cu", "column_sums", x.dtype, grid=(blocks_for(d, 32), chunks), block=(32, 32),
-           x=x, sums=sums, rows_of_chunk=ROWS_OF_CHUNK, add=0)
-    return _launch(launch, "column_sums_of_floats", sums, into)
+    _run(launch, x, sums)
+    return column_sums(launch, sums, into)
 
 
-def column_sums_of_floats(launch: Launcher, x: Any) -> Any:
-    """The same for what a kernel has left in float32, whatever the model computes in."""
-    return _launch(launch, "column_sums_of_floats", x, None)
-
-
-def _launch(launch: Launcher, kernel: str, x: Any, into: Any) -> Any:
-    rows, d = x.shape
-    sums = launch.empty(x, (d,), "float32") if into is None else into
-    launch("column_sums.cu", kernel, x.dtype, grid=blocks_for(d, 32), block=(32, 32),
-           x=x, sums=sums.reshape(1, d), rows_of_chunk=rows, add=int(into is not None))
-    return sums
+def _run(launch: Launcher, x: Any, sums: Any, add: bool = False) -> None:
+    (rows, d), pack = x.shape, launch.pack(x.dtype, x.shape[1], x)
+    launch("column_sums.cu", "column_sums", x.dtype, grid=(blocks_for(d // pack, 32), len(sums)), block=(32, 32), pack=pack,
+           x=x, sums=sums, rows_of_chunk=ROWS_OF_CHUNK, add=int(add))

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from ..arrays import rows_of
-from .column_sums import column_sums_of_floats
+from .column_sums import column_sums
 from .operation import KernelOperation, blocks_for, contiguous
 
 WARPS = 4                # of a block
@@ -60,7 +60,7 @@ class Norm(KernelOperation):
         ds, sums = empty(s, s.shape), empty(s, (blocks, columns), "float32")
         self.launch("norms.cu", "norm_backward", s.dtype, grid=blocks, block=32 * warps, shared=4 * warps * columns, define=self.define,
                     pack=self.launch.pack(s.dtype, d, dy, beside, s, w, ds), dy=dy, beside=beside, s=s, w=w, means=means, rs=rs, ds=ds, sums=sums)
-        dweights = column_sums_of_floats(self.launch, sums)
+        dweights = column_sums(self.launch, sums)
         return ds.reshape(shape), dweights[:d], dweights[d:] if has_bias else None
 
 

@@ -101,10 +101,11 @@ class Repeated:
             self.graph, self.why = None, f"The work can't be captured as a CUDA graph: {problem} ({self.where(problem)})"
 
     def where(self, problem: Exception) -> str:
-        """The last line before the array module's own."""
-        ours = [frame for frame in traceback.extract_tb(problem.__traceback__) if Path(frame.filename).is_file()
-                and "site-packages" not in frame.filename and Path(frame.filename).parent != Path(self.xp.__file__).parent]
-        return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}"
+        """The last line before CuPy's own."""
+        files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(problem.__traceback__)]
+        file, line = [(file, line) for file, line in files if file.parent != Path(self.xp.__file__).parent
+                      and not any(part.startswith("cupy") for part in file.parts)][-1]           # one of them at least is this file
+        return f"{file.name}, line {line}"
 
     def captured(self, places: "Places") -> Any:
         stream = self.xp.cuda.Stream(non_blocking=True)          # the default stream can't be captured; a graph may be launched on any

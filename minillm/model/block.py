@@ -34,7 +34,7 @@ class PreNormBlock(Branches):
         (s, n), cache["feed_forward_norm"] = self.add_norm.forward(x, a, *self.weights("feed_forward_norm", params), eps=eps)
         f, feed_cache = self.feed(n, params)
         f, cache["feed_forward_dropout"] = self.drop(f, AFTER_FEED_FORWARD, context)
-        return s + f, cache | attend_cache | feed_cache
+        return self.add(s, f), cache | attend_cache | feed_cache
 
     def backward(self, dy: Float[Any, "b t d"], cache: dict, grads: Mapping) -> Float[Any, "b t d"]:
         df = self.drop_backward(dy, cache["feed_forward_dropout"])
@@ -46,7 +46,7 @@ class PreNormBlock(Branches):
         dn = self.attend_backward(da, cache, grads)
         through_norm, *dweights = self.norm.backward(dn, cache["attention_norm"])
         self.collect("attention_norm", dweights, grads)
-        return dx + through_norm
+        return self.add(dx, through_norm)
 
 
 class PostNormBlock(Branches):
@@ -54,18 +54,18 @@ class PostNormBlock(Branches):
         eps, cache = self.config.norm_eps, {}
         a, attend_cache = self.attend(x, params, context)
         a, cache["attention_dropout"] = self.drop(a, AFTER_ATTENTION, context)
-        s, cache["attention_norm"] = self.norm.forward(x + a, *self.weights("attention_norm", params), eps=eps)
+        s, cache["attention_norm"] = self.norm.forward(self.add(x, a), *self.weights("attention_norm", params), eps=eps)
         f, feed_cache = self.feed(s, params)
         f, cache["feed_forward_dropout"] = self.drop(f, AFTER_FEED_FORWARD, context)
-        y, cache["feed_forward_norm"] = self.norm.forward(s + f, *self.weights("feed_forward_norm", params), eps=eps)
+        y, cache["feed_forward_norm"] = self.norm.forward(self.add(s, f), *self.weights("feed_forward_norm", params), eps=eps)
         return y, cache | attend_cache | feed_cache
 
     def backward(self, dy: Float[Any, "b t d"], cache: dict, grads: Mapping) -> Float[Any, "b t d"]:
         dsum, *dweights = self.norm.backward(dy, cache["feed_forward_norm"])
         self.collect("feed_forward_norm", dweights, grads)
         df = self.drop_backward(dsum, cache["feed_forward_dropout"])
-        ds = dsum + self.feed_backward(df, cache, grads)
+        ds = self.add(dsum, self.feed_backward(df, cache, grads))
         dsum, *dweights = self.norm.backward(ds, cache["attention_norm"])
         self.collect("attention_norm", dweights, grads)
         da = self.drop_backward(dsum, cache["attention_dropout"])
-        return dsum + self.attend_backward(da, cache, grads)
+        return self.add(dsum, self.attend_backward(da, cache, grads))

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..arrays import Float, Int, added, in_turn
-from ..ops import Ops
+from ..ops import Ops, sum_of
 from .config import Config
 
 # Where a block's dropout stands; the embedding's own is number 0.
@@ -33,7 +33,7 @@ class Context(NamedTuple):
 
 class Branches:
     def __init__(self, config: Config, ops: Ops, number: int):
-        self.config, self.ops, self.number = config, ops, number
+        self.config, self.ops, self.number, self.add = config, ops, number, sum_of(ops)
         rms = config.norm == "rmsnorm"
         self.norm, self.add_norm = (ops.rmsnorm, ops.add_rmsnorm) if rms else (ops.layernorm, ops.add_layernorm)
 
@@ -62,8 +62,8 @@ class Branches:
             (dq,) = self.ops.rope.backward(dq, cache["query_rope"])
             (dk,) = self.ops.rope.backward(dk, cache["key_rope"])
         dq, dk, dv = (x.reshape(b, t, -1) for x in (dq, dk, dv))
-        return (self.linear_backward("query", dq, cache, grads) + self.linear_backward("key", dk, cache, grads)
-                + self.linear_backward("value", dv, cache, grads))
+        dn = self.add(self.linear_backward("query", dq, cache, grads), self.linear_backward("key", dk, cache, grads))
+        return self.add(dn, self.linear_backward("value", dv, cache, grads))
 
     def feed(self, n: Float[Any, "b t d"], params: Mapping) -> tuple[Float[Any, "b t d"], dict]:
         cache = {}
@@ -80,7 +80,7 @@ class Branches:
         dh = self.linear_backward("down", dy, cache, grads)
         if self.config.feed_forward == "swiglu":
             dgate, dup = self.ops.swiglu.backward(dh, cache["activation"])
-            return self.linear_backward("up", dup, cache, grads) + self.linear_backward("gate", dgate, cache, grads)
+            return self.add(self.linear_backward("up", dup, cache, grads), self.linear_backward("gate", dgate, cache, grads))
         (dup,) = self.activation.backward(dh, cache["activation"])
         return self.linear_backward("up", dup, cache, grads)
 

@@ -10,6 +10,7 @@ A model imports none of them. It is handed a table, and calls ops.rmsnorm.forwar
 code, on kernels, under a FLOP counter, or on functions that a student wrote.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -59,6 +60,12 @@ class Ops:
     @classmethod
     def names(cls) -> list[str]:
         return [field.name for field in fields(cls)]
+
+
+def sum_of(ops: Ops) -> Callable:
+    """How a model that runs on this table adds two arrays up: kernels bring a function of their own (kernels.CUDA.add), all others have +.
+    It is no operation of the table: it has nothing to differentiate, and nobody replaces it."""
+    return getattr(ops, "add", operator.add)
 
 
 class Recipe(NamedTuple):

@@ -32,7 +32,7 @@ DEFINITIONS = {"norms.cu": [(), ("LAYER=1",)], "rope.cu": [(), ("INTERLEAVED=1",
                "embedding.cu": [("RUN=64",)], "sort.cu": [("BITS=8", "CHUNK=1024")],
                "decode.cu": [("GROUP=1", "PACKS=1"), ("GROUP=4", "PACKS=2")],
                "flash_attention.cu": [(f"HEAD={e}", f"STEP={step}") for e in HEADS for step in ((64, 32) if e > 64 else (64,))]}
-WITHOUT_PACKS = {"column_sums.cu", "sort.cu", "dropout.cu", "attention.cu", "flash_attention.cu"}
+WITHOUT_PACKS = {"sort.cu", "dropout.cu", "attention.cu", "flash_attention.cu"}
 NOT_LAUNCHED = {(f"HEAD={e}", "STEP=64"): {"flash_dq", "flash_dkv"} for e in HEADS if e > 64}          # backward of large heads takes shorter steps
 ONLY_BFLOAT16 = {"flash_attention.cu"}
 

@@ -48,7 +48,8 @@ def test_how_many_keys_there_are_is_what_a_mask_could_say_also_backwards(t):
         given = dict(causal=False, mask=mask)
         y, cache = KERNELS.attention.forward(q, k, v, num_keys=np.array([4, 9]), **given)
         whole = np.broadcast_to(np.arange(9) < np.array([[4], [9]])[:, :, None, None], (2, 1, t, 9))
-        exact, exact_cache = REFERENCE.attention.forward(*(x.astype(float) for x in (q, k, v)), causal=False, mask=whole if mask is None else mask & whole)
+        exact, exact_cache = REFERENCE.attention.forward(*(x.astype(float) for x in (q, k, v)), causal=False,
+                                                         mask=whole if mask is None else mask & whole)
         assert_close(y, exact, PRECISIONS["float32"])
         assert_close(KERNELS.attention.backward(dy, cache), REFERENCE.attention.backward(dy.astype(float), exact_cache), PRECISIONS["float32"])
 

@@ -1,6 +1,7 @@
 """Every operation that runs on kernels agrees with the float64 reference, whatever lies around its arrays, in every schedule, to the same bits."""
 
 import contextlib
+import operator
 import warnings
 
 import numpy as np
@@ -17,7 +18,7 @@ from watched import everywhere
 from minillm.arrays import bfloat16
 from minillm.kernels import OPERATIONS, activations, attention, column_sums, cross_entropy, decode, dropout, embedding, emulator, norms, positions, rope, softmax, sort
 from minillm.kernels.launcher import Launcher
-from minillm.ops import REFERENCE, Ops
+from minillm.ops import REFERENCE, Ops, sum_of
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
 DTYPES = pytest.mark.parametrize("dtype", [np.dtype("float32"), bfloat16], ids=str)
@@ -242,6 +243,31 @@ def test_a_row_of_minus_infinity_has_probabilities_of_zero_and_nan_is_not_lost(d
     y, cache = KERNELS.softmax.forward(x)
     assert y[:2].tolist() == [[0, 0], [0, 1]] and np.isnan(y[2].astype(float)).all() and y[3].tolist() == [1, 0]
     assert not KERNELS.softmax.backward(np.ones_like(x), cache)[0][:2].any()
+
+
+@pytest.mark.parametrize("offset", [0, 1], ids=["aligned", "not aligned"])
+@pytest.mark.parametrize("shape", [(1,), (3, 7), (2, 3, 400), (0, 4)], ids=str)
+@DTYPES
+def test_the_tables_sum_is_the_plain_one(shape, offset, dtype):
+    a, b = np.random.default_rng(0).standard_normal((2, *shape)).astype(dtype)
+    with no_fallback(), emulator.settings(checked=True), poisoned_outputs(offset):
+        y = lower(TABLE.add(lift(embedded(a, offset)), lift(embedded(b, offset))))
+    assert sum_of(TABLE) is TABLE.add and y.tobytes() == (a + b).tobytes() and y.shape == shape
+
+
+def test_the_tables_sum_of_what_kernels_can_not_take_is_the_plain_one():
+    a, b = np.random.default_rng(0).standard_normal((2, 4, 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert np.array_equal(lower(TABLE.add(lift(a), lift(b))), a + b)
+    wide = np.repeat(a.astype(np.float32), 2, axis=-1)[:, ::2]
+    assert np.array_equal(lower(TABLE.add(lift(wide), lift(wide.copy()))), wide + wide)
+    assert np.array_equal(lower(TABLE.add(lift(wide), lift(wide[:1]))), wide + wide[:1])
+
+
+def test_a_model_on_kernels_makes_its_sums_there():
+    """Also on a table in which an operation was replaced; the reference has +."""
+    assert sum_of(TABLE.replace(rmsnorm=REFERENCE.rmsnorm)) is TABLE.add and sum_of(REFERENCE) is operator.add
 
 
 # --- the table --------------------------------------------------------------------------------------------------------------------

@@ -31,15 +31,29 @@ def pair(**changes):
     return theirs, ours
 
 
+def greedy(theirs, penalty=None):
+    """Three prompts, and what transformers writes after each."""
+    prompts = [np.random.default_rng(n).integers(0, 97, n).tolist() for n in (7, 2, 12)]
+    return prompts, [theirs.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40, repetition_penalty=penalty,
+                                     pad_token_id=0)[0, len(prompt):].tolist() for prompt in prompts]
+
+
 @pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
 @pytest.mark.parametrize("penalty", [None, 1.3])
 def test_greedy_texts_of_unequal_prompts_are_those_of_transformers(num_kv_heads, penalty):
     theirs, ours = pair(num_kv_heads=num_kv_heads)
-    rng = np.random.default_rng(1)
-    prompts = [rng.integers(0, 97, n).tolist() for n in (7, 2, 12)]
-    expected = [theirs.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40, repetition_penalty=penalty,
-                                pad_token_id=0)[0, len(prompt):].tolist() for prompt in prompts]
+    prompts, expected = greedy(theirs, penalty)
     assert minillm.generate(ours, prompts, 40, temperature=0, repetition_penalty=penalty) == expected
+
+
+def test_so_are_those_that_a_gpu_writes(gpu, unchecked):
+    """In float32: most of its steps are replays of one graph."""
+    theirs, ours = pair(num_kv_heads=2)
+    there = minillm.Transformer(ours.config, seed=None, dtype="float32", device="cuda")
+    for name, view in there.params.items():
+        view[...] = there.xp.asarray(ours.params[name].astype("float32"))
+    prompts, expected = greedy(theirs)
+    assert minillm.generate(there, prompts, 40, temperature=0) == expected
 
 
 OPTIONS = [dict(temperature=0.7), dict(top_k=1), dict(top_k=7), dict(top_p=0.3), dict(top_p=0.9), dict(min_p=0.05), dict(min_p=0.5),

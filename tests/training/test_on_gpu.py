@@ -207,7 +207,8 @@ def test_a_batch_that_can_not_be_made_is_said_where_it_is_needed(gpu):
 def test_where_memory_runs_out_it_is_said_what_would_fit(gpu, monkeypatch):
     monkeypatch.setattr(fitting, "before_training", lambda step, room: None)
     model = on("cuda", dropout=0.0)
-    gpu.cuda.heap.total = gpu.cuda.heap.used + 200_000
+    gpu.get_default_memory_pool().free_all_blocks()
+    gpu.cuda.heap.total = gpu.cuda.heap.used + 100_000
     with pytest.raises(TrainingProblem, match=r"In step 0 the GPU's memory ran out. A step on 4 texts of 16 tokens at a time \(fp32\) needs about"):
         run(model)
 

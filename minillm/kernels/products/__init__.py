@@ -20,7 +20,6 @@ import numpy
 
 from ...arrays import wide, xp
 
-
 LINE = 128               # bytes that memory moves at once; the matrix library reads 16 at a time
 
 
@@ -65,11 +64,11 @@ def shape_of(a: Any, b: Any, into: Any, dtype: Any, bias: Any) -> tuple:
 
 def by_array_code(a: Any, b: Any, out: Any, add: bool, bias: Any = None) -> None:
     """out = a·b + bias, or out += a·b, by the arrays' own @, summed in float32 (in float64 if they hold that). Only CuPy's product of two
-    bfloat16 matrices takes them as they are: it sums in float32 by itself."""
+    matrices takes 16-bit numbers as they are: it sums in float32 by itself."""
     by_cupy = not isinstance(a, numpy.ndarray) and a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and not add
     if not by_cupy:
         a, b = wide(a), wide(b)
-    if a.dtype == b.dtype == out.dtype == wide(a).dtype and out.flags.c_contiguous and not add:
+    if a.dtype == b.dtype == out.dtype and a.dtype.itemsize > 2 and out.flags.c_contiguous and not add:
         y = xp(a).matmul(a, b, out=out)
     else:
         y = a @ b

@@ -17,7 +17,7 @@ CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32 = 68, 77                    # s
 CUBLAS_OP_N, CUBLAS_OP_T = 0, 1                                              # the matrix as it is, or transposed
 CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS = 1, 4                     # what follows the product
 CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2
-CUBLAS_STATUS_NOT_INITIALIZED, CUBLAS_STATUS_INVALID_VALUE, CUBLAS_STATUS_ARCH_MISMATCH, CUBLAS_STATUS_NOT_SUPPORTED = 1, 7, 8, 15
+CUBLAS_STATUS_INVALID_VALUE, CUBLAS_STATUS_ARCH_MISMATCH, CUBLAS_STATUS_NOT_SUPPORTED = 7, 8, 15
 
 
 class Attribute(NamedTuple):
@@ -50,8 +50,9 @@ class Heuristic(ctypes.Structure):               # cublasLtMatmulHeuristicResult
 
 OUT, NUMBER = POINTER(c_void_p), POINTER(c_float)
 SIGNATURES = {
-    "cublasLtCreate": (OUT,), "cublasLtDestroy": (c_void_p,),
-    "cublasLtMatmulDescCreate": (OUT, c_int, c_int), "cublasLtMatrixLayoutCreate": (OUT, c_int, c_uint64, c_uint64, c_int64),
+    "cublasLtCreate": (OUT,),
+    "cublasLtMatmulDescCreate": (OUT, c_int, c_int),                         # type of the sums, type of α and β
+    "cublasLtMatrixLayoutCreate": (OUT, c_int, c_uint64, c_uint64, c_int64),             # type, rows, columns, leading dimension
     "cublasLtMatmulPreferenceCreate": (OUT,),
     **{f"cublasLt{kind}{end}": types for kind in ("MatmulDesc", "MatrixLayout", "MatmulPreference")
        for end, types in (("SetAttribute", (c_void_p, c_int, c_void_p, c_size_t)), ("Destroy", (c_void_p,)))},
@@ -82,7 +83,8 @@ class Library:
             getattr(functions, name).argtypes = types
         functions.cublasLtGetStatusName.restype = c_char_p
         functions.cublasLtGetVersion.restype = c_size_t
-        self.functions, self.version = functions, functions.cublasLtGetVersion()
+        number = functions.cublasLtGetVersion()                              # 130100 is 13.1.0
+        self.functions, self.version = functions, f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
     def __call__(self, name: str, *arguments: Any) -> None:
         status = getattr(self.functions, name)(*arguments)

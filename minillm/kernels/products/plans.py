@@ -65,15 +65,22 @@ class Product(NamedTuple):
 def seen(x: Any) -> tuple[View, bool] | None:
     """A row-major array x (…, r, c) as the library sees it: (view, False) where the columns of the view are x's rows, (view, True) where x is
     a transposed view and they are its columns. None if it is neither, or if no single step leads through the batch: it must be copied then."""
-    if any(stride % x.itemsize for stride in x.strides):
+    found = lies(x.shape, x.strides, x.itemsize)
+    return found and (View(TYPES[x.dtype], *found[0], alignment(x.data.ptr)), found[1])
+
+
+@functools.lru_cache(MOST_PLANS)
+def lies(shape: tuple, strides: tuple, itemsize: int) -> tuple[tuple, bool] | None:
+    """How arrays of this shape lie in memory: what of their view doesn't depend on where they begin."""
+    if any(stride % itemsize for stride in strides):
         return None
-    *batch, r, c = x.shape
-    *steps, down, across = (stride // x.itemsize for stride in x.strides)
+    *batch, r, c = shape
+    *steps, down, across = (stride // itemsize for stride in strides)
     matrices = folded(batch, steps)
     for transposed, (lines, length, to_next, inside) in enumerate(((r, c, down, across), (c, r, across, down))):
         if matrices and (length == 1 or inside == 1) and (lines == 1 or to_next >= length):
             leading = length if lines == 1 else to_next
-            return View(TYPES[x.dtype], length, lines, leading, *matrices, alignment(x.data.ptr)), bool(transposed)
+            return (length, lines, leading, *matrices), bool(transposed)
     return None
 
 
@@ -95,11 +102,11 @@ def alignment(address: int) -> int:
 
 def visible(x: Any, batch: tuple) -> tuple[Any, View, bool]:
     """(x, view, transposed) for an operand with these leading axes: x itself, or, where the library can't see it as it lies, a copy."""
-    np = xp(x)
-    spread = x if x.shape[:-2] == batch else np.broadcast_to(x, (*batch, *x.shape[-2:]))
+    cupy = xp(x)
+    spread = x if x.shape[:-2] == batch else cupy.broadcast_to(x, (*batch, *x.shape[-2:]))
     found = seen(spread)
     if found is None:
-        spread = np.ascontiguousarray(spread)
+        spread = cupy.ascontiguousarray(spread)
         found = seen(spread)
     return spread, *found
 
