@@ -18,7 +18,7 @@ from .sharding import gigabytes
 SPARE = 0.03                                     # of the free memory: what the allocator loses between arrays
 CUDAS_OWN = 2e9                                  # bytes: more than CUDA takes for itself when a process starts
 LENGTHS = 16                                     # texts that would fit are rounded down to a multiple of this many tokens
-OF_A_MICRO_BATCH = ("activations", "temporary", "batch")
+OF_A_MICRO_BATCH = ("activations", "temporary", "batch", "evaluation")
 
 
 class Room(NamedTuple):

@@ -44,7 +44,7 @@ def of_step(config: Config, b: int, t: int, precision: str = "bf16", micro_batch
              "Adam's m and v": 8 * flat, "average of the weights": 4 * flat if average else 0,
              "activations": sum(activations(config, rows, t, size, recompute).values()), "temporary": temporary(config, rows, t, size, recompute),
              "batch": 8 * rows * t * (3 if documents else 2), "workspace of the products": WORKSPACE,
-             "evaluation": of_evaluation(config, b, t, size) if evaluation else 0}
+             "evaluation": of_evaluation(config, rows, t, size) if evaluation else 0}
     return {part: number for part, number in parts.items() if number}
 
 
@@ -92,7 +92,7 @@ def temporary(config: Config, b: int, t: int, size: memory.Precision, recompute:
 
 
 def of_evaluation(config: Config, b: int, t: int, size: memory.Precision) -> int:
-    """The most that a forward pass takes of which nothing is kept, on a whole batch: a 16-bit copy of the weights of its own, the batch, and
+    """The most that a forward pass takes of which nothing is kept, on a micro-batch: a 16-bit copy of the weights of its own, the batch, and
     one block with its output and what its two branches add, or the output layer."""
     n, a = b * t, size.activations
     copy = a * sum(map(taken, config.shapes().values())) if size.master else 0

@@ -139,9 +139,12 @@ class Trainer:
         total, count = 0.0, 0
         for number in range(self.settings.evaluate_batches):
             tokens, targets, documents = self.validation.batch(number)
-            options = {} if documents is None else {"documents": documents}
-            loss, _ = self.model.forward(tokens, targets, denominator=1.0, gradients=False, **options)
-            total, count = total + loss, count + int((targets != IGNORE).sum())
+            rows = -(-len(tokens) // self.settings.micro_batches)            # at a time, as in training: there may be no room for more
+            for part in (slice(first, first + rows) for first in range(0, len(tokens), rows)):
+                options = {} if documents is None else {"documents": documents[part]}
+                loss, _ = self.model.forward(tokens[part], targets[part], denominator=1.0, gradients=False, **options)
+                total += loss
+            count += int((targets != IGNORE).sum())
         self.last_validation = total / max(1, count)
         return self.last_validation
 

@@ -33,7 +33,7 @@ def taken(advice):
     return [(int(found[1]) if (found := re.search(r"--micro-batches (\d+)", flags)) else 1, "--recompute" in flags, float(size)) for flags, size in ways]
 
 
-@given(st.floats(2.8, 22), st.sampled_from([12, 64]), st.booleans())
+@given(st.floats(2.8, 22), st.sampled_from([7, 12, 31, 64]), st.booleans())
 def test_what_is_advised_fits_and_nothing_less_does(gigabytes, b, recompute):
     free = int(gigabytes * GB)
     if Step(CONFIG, b, 1024, recompute=recompute).fits(free):

@@ -19,7 +19,7 @@ MODELS = {
     "grouped queries, dropout, window": LLAMA | SHAPE | dict(num_kv_heads=1, d_ff=344, dropout=0.1, sliding_window=32),
     "gpt2": GPT2 | SHAPE | dict(d_ff=512),
     "gpt2, dropout": GPT2 | SHAPE | dict(d_ff=256, dropout=0.1),
-    "the first": FIRST | SHAPE | dict(d_ff=512),
+    "the first": FIRST | SHAPE | dict(d_ff=256),
     "the first, dropout": FIRST | SHAPE | dict(d_ff=128, dropout=0.1),
     "an odd number of words": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=160, num_layers=1, vocab_size=2_017),
     "many words": LLAMA | SHAPE | dict(num_kv_heads=2, d_ff=344, vocab_size=20_000),

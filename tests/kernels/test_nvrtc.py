@@ -9,6 +9,8 @@ try:
 except Exception as problem:                     # no libnvrtc, or one that can't be loaded
     pytest.skip(f"NVRTC can't be loaded ({problem}): pip install 'minillm[cuda]'", allow_module_level=True)
 
+from minillm.gpu import errors  # noqa: E402
+
 # What may spill, and why: (kernel, real, size of heads, GPU): (bytes, reason).
 MAY_SPILL = {
     ("attention_forward", "float", "HEAD=16", "sm_90"): (
@@ -47,6 +49,21 @@ def test_it_compiles_for_ampere_too_and_the_registers_are_told(variant, record_p
     """A table of them stands at the end of pytest's output."""
     for architecture in ("sm_80", "sm_90"):
         record_property("compiled", [[list(variant), architecture, list(kernel)] for kernel in check(variant, architecture)])
+
+
+@pytest.mark.slow
+@each([variant for variant in nvrtc.variants() if variant.real == "float"])
+def test_float32_needs_nothing_newer_than_turing(variant):
+    """sm_75, the oldest that CUDA 13 compiles for: there a model trains in float32. (It has at most 48 KiB of shared memory unasked, as all.)"""
+    assert all(kernel.shared <= 48 * 1024 for kernel in nvrtc.compiled(variant, "sm_75"))
+
+
+def test_nvrtc_says_of_an_older_gpu_what_is_explained():
+    if nvrtc.nvrtc.getVersion() < (13, 0):
+        pytest.skip("CUDA 12 compiles for sm_70 too")
+    with pytest.raises(AssertionError) as said:
+        nvrtc.compiled(QUICK[0], "sm_70")
+    assert "doesn't know this GPU" in str(errors.of_compiler(str(said.value)))
 
 
 def test_a_report_of_ptxas_is_read():

@@ -61,7 +61,7 @@ MUTANTS = [
     *of(TIMING,
         ("the same memory moves as often as it is named", "sum({(address(array), array.nbytes): array.nbytes for _, array in arrays([given, made])}.values())",
          "sum(array.nbytes for _, array in arrays([given, made]))", CLOCKS + "test_the_same_memory_moves_once"),
-        ("backward is booked as forward", 'self.note("backward", began,', 'self.note("forward", began,',
+        ("backward is booked as forward", 'self.note("backward", clock,', 'self.note("forward", clock,',
          CLOCKS + "test_every_call_is_noted_with_its_place_and_direction")),
     *of(PROFILE,
         ("threads' seconds are not shared out", "for times in runs) / threads", "for times in runs)", PROFILES + "test_a_line_is_the_median_over_runs_and_threads"),

@@ -243,3 +243,14 @@ def test_the_progress_line_names_the_peak_that_each_share_is_of():
     line = {"loss": 2.5, "tokens_per_second": 1234.5, "mfu_measured": 0.5, "mfu_data_sheet": 0.25}
     assert shown(line, 3.0) == "loss 2.500, 1,234 tokens/s, validation 3.000, 50% of the measured peak, 25% of the data sheet's peak"
     assert "peak" not in shown({"loss": 2.5, "tokens_per_second": 1.0}, None), "unknown, so not printed"
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 4, 9])
+def test_an_evaluation_takes_as_few_rows_at_a_time_as_training_and_comes_to_the_same(pieces):
+    rows = []
+    expected = minillm.train(fresh(), Counting(), Counting(), progress=False, **SETTINGS | {"steps": 1, "lr": 1e-12}).validation
+    model = fresh()
+    forward = model.forward
+    model.forward = lambda tokens, *rest, **options: (options.get("gradients") is False and rows.append(len(tokens))) or forward(tokens, *rest, **options)
+    result = minillm.train(model, Counting(), Counting(), progress=False, **SETTINGS | {"steps": 1, "lr": 1e-12, "micro_batches": pieces})
+    assert result.validation == pytest.approx(expected, rel=1e-6) and max(rows) == -(-4 // pieces)
