@@ -33,8 +33,9 @@ test-oracles: .venv/installed    ## comparisons with PyTorch and transformers (s
 	$(BIN)/python -m pytest -n auto -rs -m oracle
 
 test-gpu: .venv/installed        ## on an NVIDIA GPU: the tests of kernels, training and generation, those of the kernels again under compute-sanitizer
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,cuda]'
 	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/kernels
-	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/training/test_on_gpu.py tests/test_generation_on_gpu.py
+	MINILLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -m "not oracle" tests/training/test_on_gpu.py tests/test_generation_on_gpu.py
 	for tool in memcheck racecheck initcheck synccheck; do \
 	  MINILLM_TEST_DEVICE=cuda MINILLM_UNCHECKED=1 compute-sanitizer --tool $$tool --error-exitcode 9 --target-processes application-only \
 	    $(BIN)/python -m pytest -q -x tests/kernels/test_operations.py tests/kernels/test_attention.py tests/kernels/test_cross_entropy.py \
@@ -52,6 +53,7 @@ bench: .venv/installed           ## the benchmarks, beside PyTorch, transformers
 	$(BIN)/python -m benchmarks.grading
 
 bench-gpu: .venv/installed       ## everything there is to measure on an NVIDIA GPU, beside PyTorch (about 8 minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda]'
 	$(BIN)/python benchmarks/gpu.py
 
 lessons: .venv/installed         ## build the notebooks of the lessons that have changed
