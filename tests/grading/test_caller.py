@@ -372,7 +372,8 @@ def carrying(mark: str) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_grader_that_is_killed_leaves_nothing_running(kept, number, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": PATH}
-    with subprocess.Popen([sys.executable, "-c", GRADER, kept.tier], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    hears_ctrl_c = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"        # also where a shell's & has made us deaf to it
+    with subprocess.Popen([sys.executable, "-c", hears_ctrl_c + GRADER, kept.tier], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True) as grader:
         assert grader.stdout.readline() == "ready\n"
         deadline = time.monotonic() + 20
