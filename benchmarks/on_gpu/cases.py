@@ -29,7 +29,8 @@ def norm(kind: str, add: bool) -> Callable:
             return F.rms_norm(x, (d,), *weights, eps=1e-5) if kind == "rmsnorm" else F.layer_norm(x, (d,), *weights, eps=1e-5)
 
         def added(x: Any, branch: Any, *weights: Any) -> tuple:
-            return x + branch, normed(x + branch, *weights)
+            s = x + branch
+            return s, normed(s, *weights)
 
         x = [place.normal(n, d) for _ in range(1 + add)]
         sweep = x[0].nbytes
@@ -89,9 +90,9 @@ def sinusoidal(place: Any) -> Work:
 def embedding(place: Any) -> Operation:
     n, v, d = place.size((ROWS, 50304, 768), (12, 9, 16))
     ids, w = place.ids(n, below=v), place.normal(v, d)
-    rows = 2 * n * d
+    rows, read = 2 * n * d, int(place.xp.unique(ids).size)              # a row that is asked for twice comes from the cache
     return Operation(place, "embedding", [ids, w], {"PyTorch": lambda ids, w: functional().embedding(ids, w)}, into=True,
-                     moved=(2 * rows + ids.nbytes, rows + 2 * 4 * min(n, v) * d))
+                     moved=(rows + 2 * read * d + ids.nbytes, rows + 2 * 4 * read * d))
 
 
 # --- the loss ----------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ BATCHES = 1, 16
 
 def measurements(place: Any) -> list[Measurement]:
     writers = Writers(place)
-    return [Measurement(f"{name}, batch {b}", lambda name=name, b=b: writers.race(name, b), limit=120, least=5)
+    return [Measurement(f"{name}, batch {b}", lambda name=name, b=b: writers.race(name, b), limit=120, least=place.size(14, 5))
             for name in configs(place) for b in BATCHES]
 
 
@@ -42,7 +42,7 @@ class Writers:
         works = {"ours": lambda new: self.write(prompts, new)} | ({} if self.theirs is None else {self.who: lambda new: self.theirs(prompts, new)})
         texts = {who: work(new) for who, work in works.items()}              # also warms up
         seconds: dict[tuple, list] = {(who, length): [] for who in works for length in (new, few)}
-        end = time.monotonic() + self.place.size(5, 1)
+        end = time.monotonic() + self.place.size(3, 1)
         for turn in range(7):
             if turn >= 2 and time.monotonic() > end:
                 break

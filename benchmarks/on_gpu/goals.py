@@ -7,9 +7,9 @@ def rows(found: dict[str, dict]) -> list[list[str]]:
     """(goal, how it stands) for each goal of which something was measured."""
     stands = {f"kernels that move memory reach {SHARE:.0%} of the measured copy": memory(found["kernels"], found["machine"]),
               "every kernel is right": right(found["kernels"]),
-              "attention, forward and backward together, is as fast as PyTorch's flash attention": attention(found["kernels"]),
+              "attention, forward and backward together, is as fast as PyTorch's fastest": attention(found["kernels"]),
               "training is as fast as torch.compile": compared(found["training"], "tokens_per_second", "torch.compile", 1),
-              "training needs no more memory than PyTorch": compared(found["training"], "memory", "PyTorch", -1)}
+              "training needs no more memory than PyTorch without compile": compared(found["training"], "memory", "PyTorch", -1)}
     return [[goal, words] for goal, words in stands.items() if words]
 
 
@@ -26,12 +26,13 @@ def right(kernels: dict) -> str:
 
 
 def attention(kernels: dict) -> str:
-    """By shapes of which both directions, and PyTorch's, were measured."""
+    """By shapes of which both directions, and PyTorch's, were measured: each direction beside PyTorch's fastest way, flash or cuDNN's, since
+    that is what it takes by itself."""
     ratios = {}
     for name, forward in kernels.items():
         shape, backward = name.removesuffix(" forward"), kernels.get(name.removesuffix("forward") + "backward", {})
         if name.endswith(" forward") and all("flash" in each.get("theirs", {}) for each in (forward, backward)):
-            ratios[shape] = sum(each["theirs"]["flash"] for each in (forward, backward)) / sum(each["seconds"] for each in (forward, backward))
+            ratios[shape] = sum(min(each["theirs"].values()) for each in (forward, backward)) / sum(each["seconds"] for each in (forward, backward))
     return of_all({shape: ratio >= 1 for shape, ratio in ratios.items()}, {shape: f"{ratio:.2f} times" for shape, ratio in ratios.items()})
 
 

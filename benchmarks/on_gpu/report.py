@@ -111,9 +111,10 @@ def kernel(name: str, figures: dict, best: dict) -> list[str]:
 def training(results: dict) -> str:
     rows = [row for name, figures in good(results).items() if "contenders" in figures for row in race(name, figures)]
     words = ("Forward, backward, clipping and AdamW, with bfloat16 products and float32 weights; PyTorch by autocast with "
-             "scaled_dot_product_attention and fused AdamW, as in nanoGPT. Same weights, same batches from pinned memory, in turns. MFU: FLOPs "
-             "that the mathematics needs, of the data sheet's peak. Memory: the most that was in use at once. Losses: the largest difference "
-             "from PyTorch's in the first 10 steps.")
+             "scaled_dot_product_attention and fused AdamW, as in nanoGPT: its residual stream and norms stay in float32, ours are bfloat16. "
+             "Same weights, same batches from pinned memory, in turns. MFU: FLOPs that the mathematics needs, of the data sheet's peak. Memory: "
+             "the most that was in use at once (of torch.compile's graphs: what was set aside). Losses: the largest difference from PyTorch's in "
+             "the first 10 steps.")
     columns = ["model, batch", "who", "tokens/s", "a step", "MFU", "memory", "speed ÷ torch.compile", "losses"]
     return f"### Training\n\n{words}\n\n{table(columns, rows)}" if rows else ""
 
@@ -140,8 +141,8 @@ def profile(results: dict) -> str:
             flops, total = figures["by_op"][op]["flops"], forward + backward
             rows.append([name if number == 0 else "", op, fixed(forward, ",.2f", 1e-3), fixed(backward, ",.2f", 1e-3),
                          fixed(total / figures["seconds"], ".1%"), fixed(flops / total if flops and total else None, ",.0f", 1e12, " TFLOP/s")])
-    words = ("Forward and backward of one batch, ms, with the GPU waited for around every operation: the shares are of that, which is slower "
-             "than a step.")
+    words = ("Forward and backward of one batch, ms, by events on the GPU; launched one by one, not as a graph: the shares are of that, "
+             "which may be slower than a step.")
     columns = ["model", "operation", "forward", "backward", "share", "rate"]
     return f"### Where the time of a step goes\n\n{words}\n\n{table(columns, rows)}" if rows else ""
 

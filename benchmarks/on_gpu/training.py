@@ -42,8 +42,8 @@ def rows(place: Any) -> int:
 def measurements(place: Any) -> list[Measurement]:
     names = ["ours", "ours without graph"] + (["PyTorch", "torch.compile"] if has_torch() else [])
     everybody = Everybody(place, names)
-    found = [Measurement(name, lambda case=case, large=case["steps"] == LARGE: everybody.race(case, large), limit=220, least=place.size(35, 5))
-             for name, case in cases(place).items()]
+    found = [Measurement(name, lambda case=case, large=case["steps"] == LARGE: everybody.race(case, large), limit=220,
+                         least=place.size(65 if case["steps"] == LARGE else 35, 5)) for name, case in cases(place).items()]
     return [*found, Measurement("goodbye", everybody.end, least=0)]
 
 
@@ -72,7 +72,8 @@ class Everybody:
                 turns[name].append(self.ask(name, 60, do="steps", count=case["steps"]))
         found = {name: prepared[name] | self.summary(name, turns.get(name, []), case) for name in names}
         for name in names:
-            self.ask(name, 30, do="forget")
+            if self.contenders[name].process.poll() is None:                 # who was ended has forgotten
+                self.ask(name, 30, do="forget")
         return {"case": case, "contenders": found, "differences": differences(prepared), **about(self.place, case)}
 
     def summary(self, name: str, turns: list[dict], case: dict) -> dict:

@@ -148,3 +148,9 @@ def test_all_contenders_learn_the_same(rehearsed):
 @pytest.mark.slow
 def test_the_loss_of_the_run_is_drawn(rehearsed):
     assert rehearsed[0]["real_run"]["the run"]["picture"] == "loss.png"
+
+
+@pytest.mark.slow
+def test_the_profile_has_a_time_for_every_operation(rehearsed):
+    for name, figures in rehearsed[0]["profile"].items():
+        assert figures["by_op"] and all(op["forward"] > 0 and op["backward"] > 0 for op in figures["by_op"].values()), (name, figures["by_op"])
