@@ -66,6 +66,10 @@ class Repeated:
         else:
             self.work()
 
+    def end(self) -> None:
+        """It won't be called any more: gives back the arena, which is large, and lets go of the work, which may hold us in turn."""
+        self.work = self.arena = self.graph = None
+
     def record(self) -> None:
         notes = Notes(self.xp)
         with notes.in_force():

@@ -214,17 +214,26 @@ class Trainer:
         """Saves the parameters, which are still those from before the step, and finds the first operation that made a bad number."""
         with contextlib.suppress(OSError):
             self.save()
-        tokens, targets, documents = self.data.batch(outcome.step)
-        options = {"dropout_key": dropout_key(self.settings, outcome.step), **objective(self.settings)}
         culprit = "no single operation made a number that isn't finite: the sum overflowed"
         try:
-            self.model.with_ops(guarded(self.model.ops)).loss_and_grads(tokens, targets, documents=documents, **options)
+            self.repeat_guarded(outcome.step)
         except FloatingPointError as found:
             culprit = str(found)
+        except MemoryError:
+            culprit = "there is no memory left to look for the operation that went bad"
         saved = "" if self.run is None else f" The parameters from before it are in {self.run}." if self.is_sound() else self.way_back()
         return (f"Step {self.step} was not taken: its loss is {outcome.objective:.4g} and the gradient's norm {outcome.norm:.4g}.{saved} {culprit.rstrip('.')}. "
                 f"Usually the learning rate is too high (it is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}) or the warm-up too short "
                 f"({self.settings.warmup_steps} steps).")
+
+    def repeat_guarded(self, step: int) -> None:
+        """The forward and backward passes of a step, by as few rows at a time as it was made."""
+        model, (tokens, targets, documents) = self.model.with_ops(guarded(self.model.ops)), self.data.batch(step)
+        rows = -(-len(tokens) // self.settings.micro_batches)
+        for first in range(0, len(tokens), rows):
+            part = slice(first, first + rows)
+            model.loss_and_grads(tokens[part], targets[part], documents=None if documents is None else documents[part], first_row=first,
+                                 dropout_key=dropout_key(self.settings, step), **objective(self.settings))
 
     def is_sound(self) -> bool:
         flat = self.model.params.flat
@@ -243,9 +252,11 @@ class Trainer:
             from ..model import load
             tokens, targets, documents = self.data.batch(outcome.step)
             options = {"gradients": False} | ({} if documents is None else {"documents": documents})
-            healthy, _ = load(before, dtype=self.model.dtype, device=self.model.device, ops=self.model.ops, tokenizer=False)
-            grown = explosion.first_grown(*(explosion.sizes(model, tokens, targets, **options) for model in (healthy, self.model)))
-            said += f" The parameters from before are in {before}. Since then, {grown}."
+            said += f" The parameters from before are in {before}."
+            with contextlib.suppress(MemoryError):       # of a GPU, whose memory the run still holds
+                healthy, _ = load(before, dtype=self.model.dtype, device=self.model.device, ops=self.model.ops, tokenizer=False)
+                grown = explosion.first_grown(*(explosion.sizes(model, tokens, targets, **options) for model in (healthy, self.model)))
+                said += f" Since then, {grown}."
         return said + (f" Usually the learning rate is too high (the peak is {self.settings.lr:g}; try {self.settings.lr / 3:.2g}), the warm-up too "
                        f"short ({self.settings.warmup_steps} steps), or gradients are clipped too late (at {self.settings.clip:g}).")
 

@@ -63,6 +63,8 @@ class GPUSteps:
                 yield
             finally:
                 self.stream.synchronize()                # what is still under way reads and writes arrays of ours
+                for repeated in (self.micro_batch, self.finish):
+                    repeated.end()
 
     def start(self, step: int) -> None:
         try:
@@ -75,6 +77,7 @@ class GPUSteps:
         if self.slots is None:
             self.make_room(batch)
         slot, targets = self.slots[step % IN_FLIGHT], int((batch.targets != IGNORE).sum())
+        slot.done.synchronize()                          # its last step: the loop has heard of it, so this takes no time
         self.pack(slot.slices, batch, step, targets)
         for host in slot.slices:
             self.inputs.buffer.set(host.buffer, stream=self.stream)

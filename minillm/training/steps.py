@@ -85,7 +85,7 @@ def objective(settings: Settings) -> dict[str, Any]:
 
 
 def dropout_key(settings: Settings, step: int) -> int:
-    return settings.seed << 32 | step
+    return (settings.seed << 32 | step) & 2**64 - 1          # 64 bits are all that the masks are made from
 
 
 def learning_rate_of(settings: Settings, step: int) -> float:

@@ -128,7 +128,8 @@ def test_arrays_of_the_wrong_kind_are_told_where_they_belong():
 def test_products_can_be_captured_in_a_graph(dtype):
     """A layer's three products, recorded once and replayed on new numbers."""
     cupy, launch = device.cupy, TABLE.launch
-    with getattr(cupy, "waiting", contextlib.nullcontext)(), cupy.cuda.Stream(non_blocking=True) as stream:
+    pool = cupy.cuda.using_allocator(cupy.get_default_memory_pool().malloc)                  # y's memory must outlive y: a graph writes there
+    with getattr(cupy, "waiting", contextlib.nullcontext)(), pool, cupy.cuda.Stream(non_blocking=True) as stream:
         x, w, bias = (lift(drawn(*shape, dtype=dtype)) for shape in ((24, 40), (40, 16), (16,)))
         dx, dw = cupy.zeros((24, 40), "float32"), cupy.zeros((40, 16), "float32")
 

@@ -177,6 +177,20 @@ def test_a_batch_that_no_model_can_read_is_refused(gpu):
         started(on("cuda"), 6, Poisoned())
 
 
+def test_any_seed_will_do(gpu):
+    """Masks are made from 64 bits of it and the step's number."""
+    run(on("cuda"), steps=1, seed=2**33 + 1)
+
+
+def test_nothing_of_a_run_is_left_on_the_gpu(gpu):
+    """Without Python's collector of cycles."""
+    model = on("cuda", dropout=0.0)
+    run(model, steps=5)
+    before = gpu.get_default_memory_pool().used_bytes()
+    run(model, steps=5)
+    assert gpu.get_default_memory_pool().used_bytes() == before
+
+
 def test_rows_that_do_not_make_equal_micro_batches_are_refused(gpu):
     with pytest.raises(ValueError, match="4 rows don't make 3 equal ones: take 4"):
         run(on("cuda"), micro_batches=3)
