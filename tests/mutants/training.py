@@ -130,4 +130,9 @@ MUTANTS = [
          caught_by=GPU + "a_run_that_crashed_and_was_resumed_ends_with_the_same_bits[4-bfloat16]"),
     dict(name="arrays of a packet overlap", file="minillm/training/packet.py", old="end += -(-prod(shape)", new="end += (prod(shape)",
          caught_by="tests/training/test_packet.py::test_what_is_written_into_one_packet_stands_in_another_with_the_same_bytes"),
+    dict(name="a large seed doesn't fit", file="minillm/training/steps.py", old="(settings.seed << 32 | step) & 2**64 - 1", new="settings.seed << 32 | step",
+         caught_by=GPU + "any_seed_will_do"),
+    dict(name="a run that is over keeps the GPU's memory", file=ON_GPU, old="repeated.end()", new="pass", caught_by=GPU + "nothing_of_a_run_is_left_on_the_gpu"),
+    dict(name="no room to look for a bad operation hides that a step was bad", file=LOOP, old="        except MemoryError:\n            culprit",
+         new="        except ZeroDivisionError:\n            culprit", caught_by=GPU + "a_bad_step_is_told_also_where_there_is_no_room_to_look_for_its_cause"),
 ]

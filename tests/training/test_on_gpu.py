@@ -172,6 +172,16 @@ def test_a_step_that_is_not_finite_is_not_taken_nor_any_after_it(gpu, tmp_path, 
     assert saved.m.tobytes() == good.m.tobytes() and saved.v.tobytes() == good.v.tobytes()
 
 
+def test_a_bad_step_is_told_also_where_there_is_no_room_to_look_for_its_cause(gpu, monkeypatch):
+    def full(*_):
+        raise MemoryError("the GPU is full")
+
+    monkeypatch.setattr(Transformer, "refuse", lambda *batch: None)
+    monkeypatch.setattr("minillm.training.loop.Trainer.repeat_guarded", full)
+    with pytest.raises(TrainingProblem, match="Step 5 was not taken: its loss is nan .* there is no memory left to look for the operation"):
+        run(on("cuda"), data=Poisoned(), evaluate_every=0, checkpoint_every=0)
+
+
 def test_a_batch_that_no_model_can_read_is_refused(gpu):
     with pytest.raises(ValueError, match="Target 99 in row 1, position 3, is outside the vocabulary"):
         started(on("cuda"), 6, Poisoned())
