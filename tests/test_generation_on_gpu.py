@@ -338,3 +338,18 @@ def test_the_training_loop_lets_a_gpus_model_write_between_two_steps(gpu, tmp_pa
     assert len(set(samples)) == 3
     as_trained = on_cpu(m)
     assert samples[-1] == "".join(stream_text(as_trained, tokenizer, "", max_new_tokens=120, temperature=0.8, seed=0))
+
+
+@pytest.mark.parametrize("method", ["read", "add"])
+def test_what_cuda_raises_while_a_text_is_written_is_said_in_a_sentence(method, monkeypatch):
+    """From Python too, and whoever reads: generate, stream or stream_text."""
+    class CUDARuntimeError(RuntimeError):
+        """Named as CuPy's, by which it is known."""
+
+    def fail(*_):
+        raise CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+    config = minillm.Config(vocab_size=11, d_model=8, num_layers=1, num_heads=1, d_ff=8, max_seq_len=16)
+    monkeypatch.setattr(f"minillm.generation.reader.Reader.{method}", fail)
+    with pytest.raises(minillm.gpu.Crash, match="The GPU stopped a program of this process .*it must be started again"):
+        minillm.generate(minillm.Transformer(config), [1, 2], 3)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Float
+from .. import gpu
+from ..arrays import Float, on_host
 from ..model import Bigram
 from .on_gpu import GPUReader, on_kernels
 from .reader import BigramReader, Reader
@@ -86,13 +87,14 @@ class Writer:
         self.rows = [Row(prompt, sampler, np.random.default_rng([seed, i]), vocab_size, stop_ids,
                          None if tokenizer is None else TextStream(tokenizer, stop)) for i, prompt in enumerate(prompts)]
         kind = BigramReader if isinstance(model, Bigram) else GPUReader if on_kernels(model) else Reader
-        self.reader = kind(model, prompts, max_new_tokens)
+        with gpu.explained():
+            self.reader = kind(model, prompts, max_new_tokens)
 
     def steps(self) -> Iterator[list["Row"]]:
         """Adds a token to every text that has not ended; yields those rows, step by step."""
         for step in range(self.max_new_tokens):
-            logits = self.reader.add([row.last for row in self.rows]) if step else self.reader.read()
-            logits = logits if isinstance(logits, np.ndarray) else logits.get()
+            with gpu.explained():
+                logits = on_host(self.reader.add([row.last for row in self.rows]) if step else self.reader.read())
             written = [row for row, z in zip(self.rows, logits, strict=True) if row.write(z[:self.num_choices])]
             if written:
                 yield written
