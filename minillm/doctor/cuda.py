@@ -97,7 +97,7 @@ def gpus() -> list[Finding] | None:
         count = gpu_count()
         return [gpu(cupy, number) for number in range(count)] if count else [Finding(ABSENT, *no_gpu())]
     except Exception as problem:
-        return [explained(problem, "the GPUs can't be asked")]
+        return [of_problem(problem, "the GPUs can't be asked")]
 
 
 def gpu(cupy: ModuleType, number: int) -> Finding:
@@ -115,7 +115,7 @@ def gpu(cupy: ModuleType, number: int) -> Finding:
         with cupy.cuda.Device(number):
             free, total = runtime.memGetInfo()
     except Exception as problem:
-        return explained(problem, what)
+        return of_problem(problem, what)
     what += f", {gib(free)} of {gib(total)} free" + ("; set to exclusive use: one process at a time" if mode in EXCLUSIVE else "")
     if free < total / 2:
         held = ", ".join(holders())
@@ -138,13 +138,13 @@ def trial() -> Finding | None:
         cupy.RawModule(code=code).get_function("count")((1,), (32,), (x,))
         right = x.get().tolist() == list(range(32))
     except Exception as problem:
-        return explained(problem, "a kernel doesn't run on the GPU")
+        return of_problem(problem, "a kernel doesn't run on the GPU")
     if not right:
         return Finding(FAIL, "a kernel on the GPU counts wrongly", "nvidia-smi -q says whether its memory has errors")
     return Finding(OK, "a kernel runs on the GPU")
 
 
-def explained(problem: Exception, what: str) -> Finding:
+def of_problem(problem: Exception, what: str) -> Finding:
     """What CUDA raised, with what it means."""
     meant = explain(problem)
     raised = f"{type(problem).__name__}: {first_line(problem)}"

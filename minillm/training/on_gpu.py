@@ -108,8 +108,7 @@ class GPUSteps:
     def _micro_batch(self) -> None:
         x, model, settings = self.inputs, self.model, self.settings
         key = x.dropout_key if model.config.dropout else None
-        documents = x.documents if hasattr(x, "documents") else None
-        loss, cache = model.loss_of(x.tokens, x.targets, documents, self.params, x.denominator, key, x.first_row, **objective(settings))
+        loss, cache = model.loss_of(x.tokens, x.targets, getattr(x, "documents", None), self.params, x.denominator, key, x.first_row, **objective(settings))
         self.sums[:1] += loss
         self.sums[1:] += cache.nll
         model.backward(cache, into=self.grads)

@@ -219,16 +219,21 @@ def test_work_that_never_takes_memory_alike_stays_eager(gpu):
     assert step.why == f"In {MOST_RECORDINGS} calls no two in a row took and freed memory in the same order."
 
 
-def test_work_that_changes_its_ways_is_recorded_anew(gpu):
-    """The planned call meets other work than was recorded: the results are right nevertheless."""
-    work, more = Sums(gpu), []
-
+def with_more(work, more):
+    """The work, while as many further arrays are held as `more` has entries."""
     def changes():
         held = [work.x + 1 for _ in more]
         work()
         del held
 
-    step = Repeated(changes, gpu)
+    return changes
+
+
+def test_work_that_changes_its_ways_is_recorded_anew(gpu):
+    """The planned call meets other work than was recorded: the results are right nevertheless."""
+    work, more = Sums(gpu), []
+
+    step = Repeated(with_more(work, more), gpu)
     assert modes_of(step, 2, work.check) == MODES[:2]
     more.append(1)
     assert modes_of(step, 6, work.check) == ["planned", "recording", "recording", "planned", "graph", "graph"]
@@ -237,12 +242,7 @@ def test_work_that_changes_its_ways_is_recorded_anew(gpu):
 def test_work_that_keeps_changing_ends_eager(gpu):
     work, more = Sums(gpu), []
 
-    def changes():
-        held = [work.x + 1 for _ in more]
-        work()
-        del held
-
-    step = Repeated(changes, gpu)
+    step = Repeated(with_more(work, more), gpu)
     for _ in range(3):
         modes_of(step, 2, work.check)
         more.append(1)
